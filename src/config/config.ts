@@ -1,0 +1,62 @@
+import type {SecretRef, VaultName} from '../core/mapping.ts'
+import type {ProviderSpec, Settings} from '../core/provider-spec.ts'
+
+/** Every provider's spec by its id, as the registry has them. */
+export type ProviderSpecs = Readonly<Record<string, ProviderSpec>>
+
+/** One vault that a mapping uses, ready to connect. */
+export type VaultConfig = {readonly name: VaultName; readonly provider: string; readonly settings: Settings}
+
+/** One mapping as it was written, checked, with its vault resolved. */
+export type MappingConfig = {
+  readonly ref: SecretRef
+  /** `folder_path` as written: what people see in rows. */
+  readonly folderPath: string
+  /** The same, absolute; not yet resolved through symlinks. */
+  readonly folder: string
+  readonly environment?: string
+  readonly profile?: string
+  /** `env_file` as written; relative to the folder. */
+  readonly envFile?: string
+  readonly ephemeral: boolean
+  /** `ci`: without access the mapping is skipped on a developer's machine, and an error in CI (case C125). */
+  readonly required: 'always' | 'ci'
+  /** Where it stands: 1-based line in the configuration file. */
+  readonly line?: number
+}
+
+/** What a run needs to know, whatever shape it was written in. */
+export type Config = {
+  /** Absolute path of the file that the mappings come from. */
+  readonly path: string
+  /** Relative paths start here: the directory of that file. */
+  readonly base: string
+  /** The git repository around it, after symlinks: folders and files must lie inside. `undefined`: anywhere. */
+  readonly repository: string | undefined
+  readonly vaults: ReadonlyMap<VaultName, VaultConfig>
+  /** In the order of the file, after `--profile` was applied. Never empty. */
+  readonly mappings: readonly MappingConfig[]
+  /** As written, relative to each folder: `.env.keys`. */
+  readonly envKeysFilename: string
+  readonly maxWorkers: number
+  /** How many backups are kept per keys file. */
+  readonly backups: number
+  readonly coverage: 'report' | 'required'
+  /** How long one call to a vault may take, in milliseconds. */
+  readonly callTimeoutMs: number
+  /** Unknown keys with a suggestion, settings that deserve a word. For stderr. */
+  readonly warnings: readonly string[]
+}
+
+/** What flags say, in the field's words; `undefined` where a flag wasn't given. `ENVDRIFT_*` variables stand below them. */
+export type ConfigFlags = {
+  readonly config?: string
+  readonly provider?: string
+  readonly vaultUrl?: string
+  readonly region?: string
+  readonly projectId?: string
+  readonly token?: boolean
+  readonly profile?: string
+  readonly requireCoverage?: boolean
+  readonly ci?: boolean
+}

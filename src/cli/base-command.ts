@@ -1,0 +1,85 @@
+import {Command} from '@oclif/core/command'
+import {boolean, string} from '@oclif/core/flags'
+
+import {EnvdriftError} from '../core/errors.ts'
+import {errorDocument, exitCodeOf, type Result} from '../core/report.ts'
+import {errorOutputs, warningOutput} from '../report/errors.ts'
+import {commandLineError, unexpected} from './command-line-error.ts'
+import {write} from './emit.ts'
+import {wantsColor, widthOf} from './terminal.ts'
+
+/** What every command shares: flags, the `--json` envelope, errors, exit codes. A command adds `execute`. */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true
+
+  // No type annotation: oclif infers the flag types from it, and a misspelt flag becomes a compile error.
+  static override baseFlags = {
+    config: string({
+      char: 'c',
+      summary: 'Configuration file. Default: the nearest envdrift.toml or pyproject.toml with [tool.envdrift].',
+      helpGroup: 'GLOBAL',
+    }),
+    ci: boolean({summary: 'Never ask; no progress lines.', helpGroup: 'GLOBAL'}),
+    quiet: boolean({summary: 'Print errors only.', exclusive: ['verbose'], helpGroup: 'GLOBAL'}),
+    verbose: boolean({summary: 'Say more about each row.', helpGroup: 'GLOBAL'}),
+    'no-color': boolean({summary: 'No colours; NO_COLOR=1 does the same.', helpGroup: 'GLOBAL'}),
+    'detailed-exitcode': boolean({
+      summary: 'Exit codes that tell drift (3), config (4), access (5) and so on apart.',
+      helpGroup: 'GLOBAL',
+    }),
+  }
+
+  readonly #warnings: string[] = []
+
+  /** Parse, call one workflow, hand back what it says. */
+  protected abstract execute(): Promise<Result>
+
+  async run(): Promise<void> {
+    const result = await this.execute()
+    process.exitCode = exitCodeOf(result.reason, this.#has('--detailed-exitcode'))
+    if (this.jsonEnabled()) return this.#writeDocument({exitReason: result.reason, ...result.document})
+    for (const output of await result.outputs(this.style())) write(output)
+  }
+
+  /** One warning, once: on stderr, or in the `--json` document. */
+  protected warning(message: string): void {
+    if (this.#warnings.includes(message)) return
+    this.#warnings.push(message)
+    if (!this.jsonEnabled()) write(warningOutput(message, this.#stderrStyle()))
+  }
+
+  protected style(): {color: boolean; width: number; quiet: boolean; verbose: boolean} {
+    return {
+      color: wantsColor(process.stdout, process.env, this.#has('--no-color')),
+      width: widthOf(process.stdout, process.env),
+      quiet: this.#has('--quiet'),
+      verbose: this.#has('--verbose'),
+    }
+  }
+
+  /** Every way in which a command fails ends here: one message, one exit code, and with `--json` one document. */
+  protected override async catch(error: unknown): Promise<void> {
+    const known = error instanceof EnvdriftError ? error : (commandLineError(error) ?? unexpected(error))
+    process.exitCode = exitCodeOf(known.reason, this.#has('--detailed-exitcode'))
+    if (this.jsonEnabled()) return this.#writeDocument({exitReason: known.reason, error: errorDocument(known)})
+    for (const output of errorOutputs(known, this.#stderrStyle())) write(output)
+  }
+
+  #writeDocument(document: Readonly<Record<string, unknown>>): void {
+    const whole = {schemaVersion: 1, command: this.id, ...document, warnings: this.#warnings}
+    write({to: 'stdout', text: `${JSON.stringify(whole, null, 2)}\n`})
+  }
+
+  #stderrStyle(): {color: boolean; width: number} {
+    return {
+      color: wantsColor(process.stderr, process.env, this.#has('--no-color')),
+      width: widthOf(process.stderr, process.env),
+    }
+  }
+
+  /** Asked of the raw words, since an error may come before they were parsed. */
+  #has(flag: string): boolean {
+    const end = this.argv.indexOf('--')
+    return this.argv.slice(0, end === -1 ? undefined : end).includes(flag)
+  }
+}

@@ -1,0 +1,44 @@
+import {EnvdriftError} from '../core/errors.ts'
+import {exitCodeOf} from '../core/report.ts'
+import {errorOutputs} from '../report/errors.ts'
+import {commandLineError, unexpected} from './command-line-error.ts'
+import {flushAndExit, write} from './emit.ts'
+import {widthOf} from './terminal.ts'
+
+/** Where the commands lie: `dist` in a build, `src` in development. */
+export type Layout = {
+  /** Absolute; holds package.json's oclif part, or the one given here. */
+  readonly root: string
+  readonly packageJson: Record<string, unknown>
+}
+
+/**
+ * Switches of other people's debug output that would print tokens and values: oclif's and node-vault's (DEBUG), the Azure
+ * SDK's and gRPC's. Whoever sets them in a shell for another program doesn't want our keys in that log.
+ */
+const leaking = ['DEBUG', 'AZURE_LOG_LEVEL', 'GRPC_TRACE', 'GRPC_NODE_TRACE', 'GRPC_VERBOSITY', 'GRPC_NODE_VERBOSITY', 'GOOGLE_SDK_NODE_LOGGING']
+
+/** Run one command line to its end; the process ends here. */
+export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {
+  for (const name of leaking) delete process.env[name]
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endOnBrokenPipe)
+  try {
+    const {run} = await import('@oclif/core/run')
+    await run([...argv], {root, pjson: packageJson as never})
+  } catch (error) {
+    reportFailure(error)
+  }
+  return flushAndExit()
+}
+
+/** What oclif throws before a command of ours runs: an unknown command, its own bugs. Commands report their own errors. */
+function reportFailure(error: unknown): void {
+  const known = error instanceof EnvdriftError ? error : (commandLineError(error) ?? unexpected(error))
+  process.exitCode = exitCodeOf(known.reason, false)
+  for (const output of errorOutputs(known, {color: false, width: widthOf(process.stderr, process.env)})) write(output)
+}
+
+function endOnBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+}

@@ -1,0 +1,157 @@
+import {EnvdriftError, type ErrorCode} from '../core/errors.ts'
+import type {SecretRef} from '../core/mapping.ts'
+import type {Secret} from '../core/secret.ts'
+import type {Fetched, Version} from './provider.ts'
+
+export type CallLimits = {
+  /** `provider.place`, for messages. */
+  readonly place: string
+  /** How long one call may take, in milliseconds, the SDK's retries included. */
+  readonly callTimeoutMs: number
+  /** The run's: Ctrl-C, or a deadline for the whole. */
+  readonly signal: AbortSignal
+}
+
+export type ReadLimits = CallLimits & {
+  /** At most so many calls at once. */
+  readonly maxInFlight: number
+}
+
+/** What the service said about one secret, when it said something usable. */
+export type Answer =
+  | {readonly kind: 'found'; readonly value: Secret; readonly version?: Version}
+  | {readonly kind: 'absent'}
+
+/** One of these for one secret means the same for all of them: a second try with the same login can't do better. */
+const loginCodes: ReadonlySet<ErrorCode> = new Set(['NOT_LOGGED_IN', 'LOGIN_REFUSED'])
+
+/**
+ * One of these before the vault has answered anything at all: 500 secrets would otherwise wait for 32 timeouts in a row.
+ * After a first answer it is trouble of one call, and the others are still asked.
+ */
+const nobodyHomeCodes: ReadonlySet<ErrorCode> = new Set([
+  'UNREACHABLE',
+  'TIMEOUT',
+  'TLS_REFUSED',
+  'VAULT_SEALED',
+  'VAULT_NOT_FOUND',
+])
+
+/**
+ * Read every reference once, at most `maxInFlight` at a time; answers come as they arrive, in any order.
+ *
+ * Each call has its own deadline from the moment it starts. Calls that have not started when the run is cancelled, when a
+ * login was refused, or when the vault could not be reached at all, are `failed` without being made.
+ *
+ * @param readOne - one call; throws EnvdriftError, mapped from the SDK's errors. It should pass its signal to the SDK, but
+ *   is left behind if it does not listen.
+ */
+export async function* readEach(
+  refs: readonly SecretRef[],
+  readOne: (ref: SecretRef, signal: AbortSignal) => Promise<Answer>,
+  limits: ReadLimits,
+): AsyncGenerator<Fetched, void> {
+  const abandoned = new AbortController()
+  const signal = AbortSignal.any([limits.signal, abandoned.signal])
+  const answers: Fetched[] = []
+  let arrival = Promise.withResolvers<void>()
+  let answeredOnce = false
+  let hopeless: EnvdriftError | undefined
+
+  async function fetch(ref: SecretRef): Promise<Fetched> {
+    try {
+      if (hopeless) throw hopeless
+      const answer = await withDeadline((callSignal) => readOne(ref, callSignal), {...limits, signal})
+      answeredOnce = true
+      return {ref, ...answer}
+    } catch (cause) {
+      const error = asEnvdriftError(cause, `read ${ref.name}`)
+      if (loginCodes.has(error.code) || (!answeredOnce && nobodyHomeCodes.has(error.code))) hopeless ??= error
+      else answeredOnce = true
+      return {ref, kind: 'failed', error}
+    }
+  }
+
+  const queue = refs.values()
+  async function work(): Promise<void> {
+    for (const ref of queue) {
+      answers.push(await fetch(ref))
+      arrival.resolve()
+    }
+  }
+  for (let n = 0; n < Math.min(limits.maxInFlight, refs.length); n++) void work()
+
+  try {
+    for (let given = 0; given < refs.length; given++) {
+      if (answers.length === 0) {
+        arrival = Promise.withResolvers()
+        await arrival.promise
+      }
+      yield answers.shift()!
+    }
+  } finally {
+    // The reader may have left its loop early: nobody waits for what is still in flight.
+    abandoned.abort()
+  }
+}
+
+/**
+ * Make one call that ends by its deadline or with the run, even if the SDK listens to no signal.
+ *
+ * @throws EnvdriftError TIMEOUT after `callTimeoutMs`; INTERRUPTED when the run's signal fired (TIMEOUT if a timeout fired
+ *   it, or the signal's own reason if that is an EnvdriftError); else what the call threw.
+ */
+export async function withDeadline<T>(call: (signal: AbortSignal) => Promise<T>, limits: CallLimits): Promise<T> {
+  const {place, callTimeoutMs, signal} = limits
+  if (signal.aborted) throw interruption(place, signal.reason)
+
+  const stop = new AbortController()
+  const stopped = Promise.withResolvers<never>()
+  // It may reject when nobody races any more.
+  stopped.promise.catch(() => {})
+  const end = (error: EnvdriftError) => {
+    stopped.reject(error)
+    stop.abort(error)
+  }
+  const onAbort = () => end(interruption(place, signal.reason))
+  signal.addEventListener('abort', onAbort, {once: true})
+  // Not AbortSignal.timeout: its timer does not keep the process alive, so a silent call could end the run half way.
+  const timer = setTimeout(() => end(timeout(place, callTimeoutMs)), callTimeoutMs)
+
+  try {
+    return await Promise.race([call(stop.signal), stopped.promise])
+  } catch (error) {
+    // What an SDK throws because we stopped it says less than why we stopped it.
+    throw stop.signal.aborted ? stop.signal.reason : error
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Errors of ours as they are; anything else is a bug in an adapter, and says so. `doing` completes "could not …". */
+export function asEnvdriftError(error: unknown, doing: string): EnvdriftError {
+  if (error instanceof EnvdriftError) return error
+  return new EnvdriftError('UNEXPECTED', `envdrift could not ${doing}, for a reason that it does not know`, {
+    suggestions: ['This is a bug in envdrift: please report it with the output of the same command with `--verbose`.'],
+    cause: error,
+  })
+}
+
+function timeout(place: string, callTimeoutMs: number): EnvdriftError {
+  return new EnvdriftError('TIMEOUT', `${place} did not answer within ${callTimeoutMs / 1000} s`, {
+    suggestions: ['Check the network, the proxy and the address of the vault, then run the command again.'],
+  })
+}
+
+function interruption(place: string, reason: unknown): EnvdriftError {
+  if (reason instanceof EnvdriftError) return reason
+  if (reason instanceof DOMException && reason.name === 'TimeoutError') {
+    return new EnvdriftError('TIMEOUT', `The run's time was up before ${place} answered`, {
+      suggestions: ['Check the network, the proxy and the address of the vault, then run the command again.'],
+    })
+  }
+  return new EnvdriftError('INTERRUPTED', `Interrupted before ${place} answered`, {
+    suggestions: ['Run the command again.'],
+  })
+}

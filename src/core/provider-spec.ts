@@ -1,3 +1,4 @@
+import type {ErrorCode} from './errors.ts'
 import type {Secret} from './secret.ts'
 
 /** The environment that a command runs in; a map and not `process.env`, so that tests can give their own. */
@@ -13,20 +14,40 @@ export type Settings = Readonly<Record<string, SettingValue>>
 
 /** One key of a provider's table in envdrift.toml. */
 export type SettingSpec = {
-  readonly type: 'string' | 'boolean' | 'integer' | 'strings' | 'table'
+  /** `path`: a string that arrives absolute; relative to the file that names it, from a flag or a variable to the working directory. */
+  readonly type: 'string' | 'path' | 'boolean' | 'integer' | 'strings' | 'table'
   /** `machine`: a repository file may not set it, only the user file, an `ENVDRIFT_*` variable or a flag. */
   readonly trust: 'repository' | 'machine'
-  /** One of these words, where only some are allowed. */
-  readonly oneOf?: readonly string[]
+  /** One of these, where only some are allowed. */
+  readonly oneOf?: readonly (string | number)[]
+  /** Of a table: its keys, of which exactly one is set. */
+  readonly keys?: Readonly<Record<string, SettingSpec>>
+  /** Words (of a table: keys) that a later version accepts: refused as NOT_THERE_YET, never ignored. */
+  readonly later?: readonly string[]
+  /** Of a path: what it is when nobody sets it, relative to the configuration file. */
+  readonly default?: string
+  /** Of a path: named by a file of a repository, it must lie in that repository, symlinks followed. */
+  readonly reach?: 'repository'
+  /** The variable that sets it for the default vault. Left out: `ENVDRIFT_`, the provider, `_` and the key, in capitals. A table has none. */
+  readonly variable?: string
   /** For documentation: what it sets, its default, and where that comes from. */
   readonly summary: string
+}
+
+/** What makes a vault unusable. */
+export type Problem = {
+  /** A whole sentence that names the setting and the remedy, safe to print. */
+  readonly text: string
+  /** The setting that it is about, for its line and column. */
+  readonly setting?: string
+  /** Left out: CONFIG_INVALID. */
+  readonly code?: ErrorCode
 }
 
 export type Resolved = {
   /** What `connect` gets: trimmed, defaults filled in. */
   readonly settings: Settings
-  /** What makes the vault unusable: whole sentences that name the setting and the remedy. */
-  readonly problems: readonly string[]
+  readonly problems: readonly Problem[]
   readonly warnings: readonly string[]
 }
 
@@ -39,11 +60,18 @@ export type ProviderSpec = {
   readonly title: string
   readonly settings: Readonly<Record<string, SettingSpec>>
   /** The setting that each of these flags stands for; a flag that isn't here is a usage error with this provider. */
-  readonly flags: {readonly 'vault-url'?: string; readonly region?: string; readonly 'project-id'?: string; readonly token?: true}
+  readonly flags: {
+    readonly 'vault-url'?: string
+    readonly region?: string
+    readonly 'project-id'?: string
+    readonly token?: true
+  }
   /** May a secret's name hold a slash? Decides what `a/b=folder` means in pair.txt. */
   readonly slashInNames: boolean
-  /** @returns what is wrong with the name, as the end of the sentence "secret_name … ", or `undefined`. */
-  readonly checkSecretName: (name: string) => string | undefined
+  /** Settings that a later version has: refused as NOT_THERE_YET, never ignored. */
+  readonly later?: readonly string[]
+  /** @returns what is wrong with the name (or `secret_version`), as the end of the sentence "secret_name … ", or `undefined`. */
+  readonly checkSecretName: (name: string, version?: string) => string | undefined
   /** On Azure: the settings that an undeclared vault name stands for. Elsewhere an undeclared name is an error. */
   readonly settingsOfName?: (name: string, ofTable: Settings) => Settings
   /**

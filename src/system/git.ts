@@ -1,0 +1,186 @@
+import {lstat, realpath, stat} from 'node:fs/promises'
+import {basename, delimiter, dirname, isAbsolute, join, relative, sep} from 'node:path'
+
+import type {Env} from '../core/provider-spec.ts'
+import {runProgram} from './child-process.ts'
+import {isCode, isInside} from './files.ts'
+import {readIgnored, readTracked, readUntracked} from './git-files.ts'
+
+export type GitOptions = {
+  /** Where `PATH` and the user's git configuration are looked up; the environment of this process unless given. */
+  readonly env?: Env
+  readonly signal?: AbortSignal
+}
+
+/** How long one git child may take, in milliseconds; then our own reading answers. Listing 100,000 files takes it 0.1 s. */
+const gitTimeoutMs = 10_000
+
+/** A repository of a million files lists in some 60 MB. */
+const gitOutputBytes = 256 * 1024 * 1024
+
+/** What git is told whatever the repository's own configuration says: run nothing, fetch nothing, write nothing, ask nothing. */
+const gitArguments = ['-c', 'core.fsmonitor=false', '-c', 'safe.bareRepository=explicit'] as const
+const gitEnvironment = {
+  LC_ALL: 'C',
+  GIT_OPTIONAL_LOCKS: '0',
+  GIT_NO_LAZY_FETCH: '1',
+  GIT_TERMINAL_PROMPT: '0',
+  // Windows looks for programs in the working directory first.
+  NoDefaultCurrentDirectoryInExePath: '1',
+} as const
+
+/** Variables that git needs to find itself and the user's configuration. None holds a secret; no `GIT_*` is passed on. */
+const passedOn = ['HOME', 'XDG_CONFIG_HOME', 'USERPROFILE', 'SYSTEMROOT', 'TMPDIR'] as const
+
+/**
+ * The root of the repository around a directory: after symlinks, the nearest directory upward that holds `.git` (a folder,
+ * or a file in worktrees and submodules). `undefined` outside any. Of a directory that isn't there, the nearest parent counts.
+ */
+export async function repositoryRoot(directory: string): Promise<string | undefined> {
+  let at = directory
+  for (;;) {
+    try {
+      at = await realpath(at)
+      break
+    } catch (error) {
+      if (!isCode(error, 'ENOENT', 'ENOTDIR') || at === dirname(at)) return undefined
+      at = dirname(at)
+    }
+  }
+  for (;;) {
+    const status = await stat(join(at, '.git')).catch(() => undefined)
+    if (status?.isDirectory() === true || status?.isFile() === true) return at
+    if (at === dirname(at)) return undefined
+    at = dirname(at)
+  }
+}
+
+/**
+ * Which of these files git tracks, as they were given: one child, however many they are.
+ * Where git is missing or refuses, the index is read by ourselves.
+ *
+ * @param repository - as {@link repositoryRoot} found it.
+ * @param paths - absolute; a link in the folders above is followed, one in the last place is not.
+ */
+export async function trackedFiles(
+  repository: string,
+  paths: readonly string[],
+  options: GitOptions = {},
+): Promise<ReadonlySet<string>> {
+  if (paths.length === 0) return new Set()
+  const names = await namesOf(repository, paths)
+  const listed = await git(repository, ['ls-files', '-z'], options)
+  const tracked = new Set(listed === undefined ? await readTracked(repository) : fields(listed.stdout))
+  return new Set([...names].filter(([, name]) => tracked.has(name)).map(([path]) => path))
+}
+
+/**
+ * Which of these files git ignores, as they were given: one child, however many they are; a tracked file is never ignored.
+ * Where git is missing or refuses, the `.gitignore` files and `.git/info/exclude` are read by ourselves; a user's
+ * own `core.excludesFile` isn't known then.
+ *
+ * @param repository - as {@link repositoryRoot} found it.
+ * @param paths - absolute; none has to exist.
+ */
+export async function ignoredFiles(
+  repository: string,
+  paths: readonly string[],
+  options: GitOptions = {},
+): Promise<ReadonlySet<string>> {
+  if (paths.length === 0) return new Set()
+  const names = await namesOf(repository, paths)
+  const stdin = [...names.values()].map((name) => `./${name}\0`).join('')
+  const asked = await git(repository, ['check-ignore', '-z', '--stdin'], options, stdin)
+  const ignored =
+    asked === undefined
+      ? await readIgnored(repository, [...names.values()])
+      : new Set(fields(asked.stdout).map((name) => name.slice('./'.length)))
+  return new Set([...names].filter(([, name]) => ignored.has(name)).map(([path]) => path))
+}
+
+/**
+ * Every env file of a repository, absolute and sorted: tracked, or untracked and not ignored. Keys files, their backups
+ * and examples are none; nested repositories and submodules are left out.
+ *
+ * @param repository - as {@link repositoryRoot} found it.
+ */
+export async function listEnvFiles(repository: string, options: GitOptions = {}): Promise<readonly string[]> {
+  // The pattern only keeps the list short; it matches at every depth: gitglossary(7), "pathspec".
+  const argv = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', '*.env*'] as const
+  const listed = await git(repository, argv, options)
+  const names =
+    listed === undefined
+      ? [...(await readTracked(repository)), ...(await readUntracked(repository))]
+      : fields(listed.stdout)
+  const candidates = [...new Set(names)].filter((name) => isEnvFileName(basename(name)) && !name.endsWith('/'))
+  const present = await Promise.all(candidates.map(async (name) => await isFileOrLink(join(repository, name))))
+  return candidates
+    .filter((_, index) => present[index])
+    .map((name) => join(repository, ...name.split('/')))
+    .toSorted()
+}
+
+/**
+ * Is this the name of an env file: `.env`, `.env.NAME`, `NAME.env`, `NAME.env.NAME`? Keys files with their backups, and
+ * `.example`, `.sample` and `.template` are not.
+ */
+export function isEnvFileName(name: string): boolean {
+  if (/(?:^|\.)env\.keys(?:\.|$)/i.test(name)) return false
+  if (/\.(?:example|sample|template)$/i.test(name)) return false
+  return /\.env(?:\..+)?$/.test(name)
+}
+
+/** @returns what git printed, or `undefined` when it isn't there or didn't answer: then we read for ourselves. */
+async function git(
+  repository: string,
+  args: readonly string[],
+  {env = process.env, signal}: GitOptions,
+  stdin?: string,
+): Promise<{readonly stdout: Buffer} | undefined> {
+  const result = await runProgram(['git', ...gitArguments, '-C', repository, ...args], {
+    ...(stdin === undefined ? {} : {stdin}),
+    env: {
+      ...Object.fromEntries(passedOn.map((name) => [name, env[name]])),
+      ...gitEnvironment,
+      PATH: safePath(env, repository),
+    },
+    timeoutMs: gitTimeoutMs,
+    maxOutputBytes: gitOutputBytes,
+    ...(signal === undefined ? {} : {signal}),
+  })
+  signal?.throwIfAborted()
+  // check-ignore answers 1 when none of the files is ignored: git-check-ignore(1), "Exit status".
+  return result.kind === 'exited' && (result.code === 0 || (result.code === 1 && args[0] === 'check-ignore'))
+    ? result
+    : undefined
+}
+
+/** PATH without what would let a checkout decide which program `git` is: relative entries, and those that lie in it. */
+const safePath = (env: Env, repository: string): string =>
+  (env['PATH'] ?? env['Path'] ?? '')
+    .split(delimiter)
+    .filter((entry) => isAbsolute(entry) && !isInside(entry, repository))
+    .join(delimiter)
+
+/** Path as given → name as git writes it, relative and with slashes. What lies outside the repository is left out. */
+async function namesOf(repository: string, paths: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const folders = new Map<string, Promise<string>>()
+  const realFolder = async (folder: string): Promise<string> => {
+    const known = folders.get(folder) ?? realpath(folder).catch(() => folder)
+    folders.set(folder, known)
+    return await known
+  }
+  const names = new Map<string, string>()
+  for (const path of paths) {
+    const real = join(await realFolder(dirname(path)), basename(path))
+    if (isInside(real, repository)) names.set(path, relative(repository, real).split(sep).join('/'))
+  }
+  return names
+}
+
+const fields = (bytes: Buffer): readonly string[] => bytes.toString('utf8').split('\0').slice(0, -1)
+
+async function isFileOrLink(path: string): Promise<boolean> {
+  const status = await lstat(path).catch(() => undefined)
+  return status?.isFile() === true || status?.isSymbolicLink() === true
+}

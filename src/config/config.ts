@@ -36,6 +36,8 @@ export type Config = {
   readonly vaults: ReadonlyMap<VaultName, VaultConfig>
   /** In the order of the file, after `--profile` was applied. Never empty. */
   readonly mappings: readonly MappingConfig[]
+  /** Mappings of profiles that weren't asked for: their env files are covered, but not this run's business. */
+  readonly unselected: readonly MappingConfig[]
   /** As written, relative to each folder: `.env.keys`. */
   readonly envKeysFilename: string
   readonly maxWorkers: number

@@ -8,7 +8,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/*.test.ts', 'test/{core,keys,config,system,providers,vault,workflows,report,cli}/**/*.test.ts'],
+          include: ['test/*.test.ts', 'test/{support,core,keys,config,system,providers,vault,workflows,report,cli}/**/*.test.ts'],
           testTimeout: 30_000,
         },
       },

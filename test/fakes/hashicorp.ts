@@ -70,7 +70,7 @@ export async function startFakeVault(
   ])
   const tokens = new Map<string, Token>()
   const log: LoggedRequest[] = []
-  const faults: Fault[] = []
+  const faults: {readonly answer: Fault; times: number}[] = []
   let [sealed, silent, delayMs, inFlight] = [false, false, 0, 0]
 
   function addToken(given: TokenOptions = {}): string {
@@ -95,8 +95,12 @@ export async function startFakeVault(
     let path = decodeURIComponent(rawPath)
     if (path === 'sys/seal-status') return {status: 200, body: sealStatus(sealed)}
     if (sealed) return refusal(503, 'Vault is sealed')
-    const fault = faults.shift()
-    if (fault) return fault
+    const [fault] = faults
+    if (fault) {
+      fault.times -= 1
+      if (fault.times <= 0) faults.shift()
+      return fault.answer
+    }
 
     let namespace = ''
     if (options.namespaces) {
@@ -154,8 +158,10 @@ export async function startFakeVault(
     })
     if (silent) return
     void text(request).then(
-      (body) =>
-        setTimeout(() => send(request, response, answer(request.method ?? '', path, request.headers, body)), delayMs),
+      (body) => {
+        const later = () => send(request, response, answer(request.method ?? '', path, request.headers, body))
+        setTimeout(later, delayMs).unref()
+      },
       // the client went away in the middle of its request
       () => response.destroy(),
     )
@@ -194,13 +200,13 @@ export async function startFakeVault(
     seal: (now = true): void => {
       sealed = now
     },
-    /** The next requests, one each, get these answers instead of the true ones. */
-    fault: (...next: readonly Fault[]): void => {
-      faults.push(...next)
+    /** The next `times` requests get this answer instead of the true one; several calls queue up. */
+    fault: (answer: Fault, times = 1): void => {
+      faults.push({answer, times})
     },
     /** A rate limit quota is used up for so many requests: 429, and no Retry-After. */
     throttle: (times: number): void => {
-      for (let i = 0; i < times; i += 1) faults.push(refusal(429, 'request path "secret": rate limit quota exceeded'))
+      faults.push({answer: refusal(429, 'request path "secret": rate limit quota exceeded'), times})
     },
     delay: (ms: number): void => {
       delayMs = ms

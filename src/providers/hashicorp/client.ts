@@ -1,0 +1,137 @@
+import {setTimeout as sleep} from 'node:timers/promises'
+
+import type {client as NodeVaultClient} from 'node-vault'
+
+import {EnvdriftError} from '../../core/errors.ts'
+import {codeOf, connectionError, redirectError, sealedError} from './errors.ts'
+import type {Http, HttpAnswer} from './http.ts'
+import type {Token} from './token.ts'
+
+export type Answer = {readonly status: number; readonly body: unknown}
+
+/** Vault's API as far as we use it; every answer of Vault's own comes back as it is, whatever its status. */
+export type Client = {
+  /** @param path - already encoded, with its query, without a leading slash. */
+  readonly get: (path: string, signal: AbortSignal) => Promise<Answer>
+  readonly post: (path: string, json: unknown, signal: AbortSignal) => Promise<Answer>
+}
+
+/** What node-vault hands to its HTTP function. */
+type Options = {
+  readonly method: string
+  readonly uri: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly json?: unknown
+  readonly signal: AbortSignal
+}
+
+/** How often one call is tried, the first time included. Vault's own client tries three times. */
+const maxAttempts = 5
+
+/** The wait before the second try, in milliseconds; it doubles from then on. */
+const firstWaitMs = 250
+
+/** Not done, and worth another try: not yet replicated, over the quota, standby, sealing or starting. */
+const notDoneStatuses: ReadonlySet<number> = new Set([412, 429, 472, 473, 503])
+
+/** Perhaps done: reading again does no harm, writing again might. */
+const perhapsDoneStatuses: ReadonlySet<number> = new Set([500, 502, 504])
+const perhapsDoneCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN'])
+
+/**
+ * node-vault, with our own HTTP below it.
+ *
+ * It brings the paths, the headers and the shape of the errors. It has no retries, takes no signal, and its own HTTP client
+ * follows redirects with the token; its `debug` output names paths and values, so it gets a silent one.
+ *
+ * @param vault.url - without a slash at its end.
+ */
+export async function makeClient(
+  vault: {
+    readonly url: string
+    readonly namespace: string | undefined
+    readonly token: Token
+    readonly place: string
+    readonly callTimeoutMs: number
+  },
+  http: Http,
+): Promise<Client> {
+  const {default: nodeVault} = await import('node-vault')
+  const {url, place} = vault
+
+  async function send({method, uri, headers, json, signal}: Options) {
+    const request = {method, url: new URL(uri), headers, ...(json !== undefined && {json}), signal}
+    const answer = await withRetries(method === 'GET', signal, () => http.send(request))
+    if (answer.status >= 300 && answer.status < 400) throw redirectError(answer.location, request.url, place)
+    // node-vault takes any answer for good if this path looks like that of its health check, and a secret's may.
+    return {statusCode: answer.status, body: answer.body, request: {path: ''}}
+  }
+
+  async function withRetries(
+    harmless: boolean,
+    signal: AbortSignal,
+    attempt: () => Promise<HttpAnswer>,
+  ): Promise<HttpAnswer> {
+    const until = performance.now() + vault.callTimeoutMs
+    for (let n = 1; ; n += 1) {
+      const outcome = await attempt().catch((error: unknown) => {
+        // Ours is the deadline, which has its own words for it.
+        if (signal.aborted) throw signal.reason
+        return {failed: error}
+      })
+      // Up to half more, so that parallel calls don't come back together.
+      let waitMs = firstWaitMs * 2 ** (n - 1) * (1 + Math.random() / 2)
+      let again = n < maxAttempts
+      if ('failed' in outcome) {
+        again &&= harmless && perhapsDoneCodes.has(codeOf(outcome.failed))
+      } else {
+        const {status, retryAfterMs} = outcome
+        if (status === 503 && (await isSealed(signal))) throw sealedError(place)
+        again &&= notDoneStatuses.has(status) || (harmless && perhapsDoneStatuses.has(status))
+        waitMs = retryAfterMs ?? waitMs
+      }
+      if (!again || performance.now() + waitMs >= until) {
+        if ('failed' in outcome) throw connectionError(outcome.failed, place)
+        return outcome
+      }
+      await sleep(waitMs, undefined, {signal})
+    }
+  }
+
+  /** The one question that a sealed Vault answers; it needs no token, so it gets none. */
+  async function isSealed(signal: AbortSignal): Promise<boolean> {
+    const request = {method: 'GET', url: new URL(`${url}/v1/sys/seal-status`), headers: {}, signal}
+    const {body} = await http.send(request).catch(() => ({body: undefined}))
+    return typeof body === 'object' && body !== null && 'sealed' in body && body.sealed === true
+  }
+
+  const client: NodeVaultClient & {pathPrefix?: string; namespace?: string} = nodeVault({
+    endpoint: url,
+    token: vault.token.secret.reveal(),
+    debug: () => {},
+    'request-promise': {defaults: () => send},
+  })
+  // Where an option is empty, node-vault takes the process's environment, which is not the one that we were given.
+  client.pathPrefix = ''
+  client.namespace = vault.namespace ?? ''
+
+  return {
+    get: (path, signal) => answerOf(client.read(path, {signal})),
+    post: (path, json, signal) => answerOf(client.write(path, json, {signal})),
+  }
+}
+
+/** Undo node-vault's sorting of answers into results and errors: a 404 may be an answer. */
+async function answerOf(call: Promise<unknown>): Promise<Answer> {
+  try {
+    const body = await call
+    return {status: body === undefined ? 204 : 200, body}
+  } catch (error) {
+    if (error instanceof EnvdriftError) throw error
+    if (error instanceof Error && 'response' in error) {
+      const {statusCode, body} = error.response as {readonly statusCode: number; readonly body: unknown}
+      return {status: statusCode, body}
+    }
+    throw error
+  }
+}

@@ -1,0 +1,188 @@
+import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+
+/** What was asked of Vault; for messages. */
+export type Asked = {
+  /** `provider.place` */
+  readonly place: string
+  readonly mount: string
+  readonly namespace: string | undefined
+  readonly doing: 'read' | 'write' | 'look up'
+  /** The secret's name, or what else was asked for. */
+  readonly name: string
+  /** The path as a policy names it: `secret/data/myapp-production`. */
+  readonly policyPath: string
+  /** Where the token comes from. */
+  readonly tokenFrom: string
+}
+
+/** A refusal to connect, a broken connection, an answer that is no HTTP: by Node's code, never by its text. */
+export function connectionError(cause: unknown, place: string): EnvdriftError {
+  const code = codeOf(cause)
+  if (code === 'ANSWER_TOO_LARGE')
+    return badResponse(
+      `${place} sent an answer of more than 2 MiB`,
+      'Check that the address is a Vault: `vault status`.',
+      cause,
+    )
+  // Without its cause: Node puts the bytes that came over the wire into it.
+  if (code === 'ANSWER_NOT_TEXT' || code.startsWith('HPE_'))
+    return badResponse(`${place} sent an answer that is not Vault's`, checkAddress)
+  if (tlsCodes.has(code) || /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_)/.test(code))
+    return new EnvdriftError('TLS_REFUSED', `No secure connection to ${place} (${code})`, {
+      suggestions: [
+        'If its certificate comes from a private authority, name that in VAULT_CACERT, or in ca_file under [vault.hashicorp].',
+        'Check that the address says https only where Vault listens with TLS, and that the host name is the certificate’s.',
+      ],
+      cause,
+    })
+  return new EnvdriftError('UNREACHABLE', `${place} could not be reached (${code === '' ? 'no answer' : code})`, {
+    suggestions: [
+      code === 'ENOTFOUND'
+        ? 'The host name is not known: check url under [vault.hashicorp] or VAULT_ADDR, and the VPN.'
+        : 'Check url under [vault.hashicorp] or VAULT_ADDR, the network, and that Vault runs: `vault status`.',
+    ],
+    cause,
+  })
+}
+
+/** Node's names for a certificate or a handshake that is not to be trusted. Source: tls.md, "X509 certificate error codes". */
+const tlsCodes: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'HOSTNAME_MISMATCH',
+  'EPROTO',
+])
+
+/** The code of an error, or of the first below it that has one: Node wraps what several addresses answered. */
+export function codeOf(error: unknown): string {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if ('code' in each && typeof each.code === 'string') return each.code
+  }
+  return ''
+}
+
+/** An answer that is neither the secret nor its absence, by its status. The texts of Vault and OpenBao differ. */
+export function refusal(status: number, body: unknown, asked: Asked): EnvdriftError {
+  const {place, doing, name} = asked
+  const attempt = `${doing} ${name}`
+  if (status === 403) return forbidden(asked)
+  if (status === 404) return wrongPlace(body, asked)
+  if (status === 401 || status === 407)
+    return new EnvdriftError(
+      'LOGIN_REFUSED',
+      `Something in front of ${place} wants a login of its own (status ${status})`,
+      {
+        suggestions: [
+          'Vault itself never answers this: check the proxy (HTTPS_PROXY, NO_PROXY) and url under [vault.hashicorp].',
+        ],
+      },
+    )
+  if (status >= 300 && status < 400) return badResponse(`${place} redirects`, checkAddress)
+  if (status === 429) return busy('THROTTLED', `${place} refused to ${attempt}: too many requests (status 429)`)
+  if (status >= 500 || status === 412)
+    return busy('SERVICE_ERROR', `${place} could not ${attempt} (status ${status}), and trying again did not help`)
+  if (!isVaults(body))
+    return badResponse(`${place} answered with status ${status}, and not as Vault does`, checkAddress)
+  return new EnvdriftError('BAD_REQUEST', `${place} refused to ${attempt} as malformed (status ${status})`, {
+    suggestions: [
+      'Check secret_name, and mount, kv_version and namespace under [vault.hashicorp].',
+      `Try the same with Vault's own command: \`vault kv get -mount=${asked.mount} ${name}\`.`,
+    ],
+  })
+}
+
+/** Vault says 403 for a missing policy, a mount that is not there, and a token that is not good any more, all alike. */
+function forbidden({place, doing, name, policyPath, mount, tokenFrom}: Asked): EnvdriftError {
+  const capabilities = doing === 'write' ? '["create", "update"]' : '["read"]'
+  return new EnvdriftError(
+    'FORBIDDEN',
+    `${place} refused to ${doing} ${name} with the token from ${tokenFrom}. Its answer (403) is the same for a missing policy, a wrong mount, and a token that is wrong, expired or used up`,
+    {
+      suggestions: [
+        `Ask for this line in the token's policy: path ${JSON.stringify(policyPath)} { capabilities = ${capabilities} }`,
+        `Check that mount = ${JSON.stringify(mount)} and the namespace under [vault.hashicorp] are right.`,
+        `If nothing can be read, the token may have expired: \`vault token lookup\` shows it, \`vault login\` gets a new one.`,
+      ],
+    },
+  )
+}
+
+/** A 404 that isn't "no such secret". */
+function wrongPlace(body: unknown, {place, mount, namespace}: Asked): EnvdriftError {
+  const kvVersionHint =
+    'If the mount holds KV version 1, set kv_version = 1 under [vault.hashicorp]; if version 2, set it to 2.'
+  if (!isVaults(body))
+    return new EnvdriftError('VAULT_NOT_FOUND', `What answers at ${place} is not Vault (status 404)`, {
+      suggestions: [checkAddress],
+    })
+  if (Array.isArray(body['errors']))
+    return new EnvdriftError('VAULT_NOT_FOUND', `Nothing is mounted at ${mount} in ${place}`, {
+      suggestions: [
+        'Check mount under [vault.hashicorp]; `vault secrets list` shows what is mounted.',
+        namespace === undefined
+          ? 'If the mount lies in a namespace, set namespace under [vault.hashicorp] or VAULT_NAMESPACE.'
+          : `Check namespace = ${JSON.stringify(namespace)}.`,
+      ],
+    })
+  return new EnvdriftError(
+    'VAULT_NOT_FOUND',
+    `The mount ${mount} in ${place} is of another KV version than kv_version says`,
+    {
+      suggestions: [kvVersionHint],
+    },
+  )
+}
+
+export function sealedError(place: string): EnvdriftError {
+  return new EnvdriftError('VAULT_SEALED', `${place} is sealed: it answers nothing until somebody unseals it`, {
+    suggestions: ['Ask whoever runs it to unseal it; `vault status` shows when it is done.'],
+  })
+}
+
+/** The token goes to the address that was configured, and to no other: whoever can redirect could collect tokens. */
+export function redirectError(location: string | undefined, from: URL, place: string): EnvdriftError {
+  const target = URL.parse(location ?? '', from.href)?.origin
+  const elsewhere = target === undefined || target === 'null' || target === from.origin ? undefined : target
+  return badResponse(
+    `${place} redirects${elsewhere === undefined ? '' : ` to ${elsewhere}`}; the token was not sent there`,
+    elsewhere === undefined
+      ? checkAddress
+      : `If ${elsewhere} is your Vault (a standby node names its leader so), set it as url under [vault.hashicorp] or as VAULT_ADDR.`,
+  )
+}
+
+export function deleted({place, name, mount}: Asked, version: string, destroyed: boolean): EnvdriftError {
+  return new EnvdriftError(
+    'SECRET_DELETED',
+    `Version ${version} of ${name} in ${place} is ${destroyed ? 'destroyed' : 'deleted'}`,
+    {
+      suggestions: [
+        destroyed
+          ? `Store the key again: \`vault kv put -mount=${mount} ${name} value=@FILE\`.`
+          : `Bring it back: \`vault kv undelete -mount=${mount} -versions=${version} ${name}\`.`,
+      ],
+    },
+  )
+}
+
+export function badResponse(message: string, suggestion: string, cause?: unknown): EnvdriftError {
+  return new EnvdriftError('BAD_RESPONSE', message, {suggestions: [suggestion], cause})
+}
+
+export const checkAddress =
+  'Check url under [vault.hashicorp] or VAULT_ADDR: `vault status` must work with it, with no login page in between.'
+
+const busy = (code: ErrorCode, message: string): EnvdriftError =>
+  new EnvdriftError(code, message, {
+    suggestions: ['Run the command again in a minute; a lower max_workers under [vault.sync] asks for less at once.'],
+  })
+
+/** Vault's answers are JSON objects that have `errors`, or `data`. */
+export function isVaults(body: unknown): body is Readonly<Record<string, unknown>> {
+  return typeof body === 'object' && body !== null && ('errors' in body || 'data' in body)
+}

@@ -1,0 +1,114 @@
+import {Agent as HttpAgent, request as httpRequest} from 'node:http'
+import type {IncomingMessage} from 'node:http'
+import {Agent as HttpsAgent, request as httpsRequest} from 'node:https'
+import type {AgentOptions} from 'node:https'
+
+import type {Env} from '../../core/provider-spec.ts'
+
+export type HttpRequest = {
+  readonly method: string
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly json?: unknown
+  readonly signal: AbortSignal
+}
+
+export type HttpAnswer = {
+  readonly status: number
+  /** What the JSON says; the text itself where it is no JSON; `undefined` for an empty body. */
+  readonly body: unknown
+  readonly location: string | undefined
+  readonly retryAfterMs: number | undefined
+}
+
+export type Http = {
+  /**
+   * One request, one answer: nothing is tried twice, and a redirect is an answer like another.
+   *
+   * @throws Error with Node's code when there is no whole answer; ANSWER_TOO_LARGE and ANSWER_NOT_TEXT are ours.
+   */
+  readonly send: (request: HttpRequest) => Promise<HttpAnswer>
+  readonly close: () => void
+}
+
+/** Twice the largest entry that Vault's own storage takes. Source: `max_entry_size` of the raft storage, 1 MiB. */
+const maxAnswerBytes = 2 * 1024 * 1024
+
+/** Node gives the first address 250 ms by default, which a far region does not meet. */
+const addressAttemptMs = 1000
+
+/**
+ * The HTTP below node-vault. Its own, axios, can neither be cancelled nor be limited through node-vault; it follows a
+ * redirect to any host with the token in its hand, and `DEBUG=follow-redirects` prints the token.
+ *
+ * @param options.tls - what the user's settings say; what they leave out is as Node has it.
+ * @param options.env - names the proxy for https, in Node's own way. Without TLS a proxy would read the token, so there it
+ *   is not asked.
+ */
+export function makeHttp(options: {readonly maxSockets: number; readonly tls: AgentOptions; readonly env: Env}): Http {
+  const common = {keepAlive: true, maxSockets: options.maxSockets, autoSelectFamilyAttemptTimeout: addressAttemptMs}
+  const plain = new HttpAgent(common)
+  // In Node since 22.21 and 24.5, ignored before that; the types of 22.18 don't know it.
+  const proxy: object = {proxyEnv: options.env}
+  const secure = new HttpsAgent({...common, ...options.tls, ...proxy})
+
+  return {
+    async send({method, url, headers, json, signal}) {
+      const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        const all = {
+          ...headers,
+          accept: 'application/json',
+          ...(body && {'content-type': 'application/json', 'content-length': body.length}),
+        }
+        const request =
+          url.protocol === 'https:'
+            ? httpsRequest(url, {method, headers: all, signal, agent: secure}, resolve)
+            : httpRequest(url, {method, headers: all, signal, agent: plain}, resolve)
+        request.once('error', reject)
+        request.end(body)
+      })
+      const text = await textOf(response)
+      return {
+        status: response.statusCode ?? 0,
+        body: parsed(text),
+        location: response.headers.location,
+        retryAfterMs: millisecondsOf(response.headers['retry-after']),
+      }
+    },
+    close() {
+      plain.destroy()
+      secure.destroy()
+    },
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxAnswerBytes) throw Object.assign(new Error('answer too large'), {code: 'ANSWER_TOO_LARGE'})
+    chunks.push(chunk)
+  }
+  try {
+    return new TextDecoder('utf-8', {fatal: true}).decode(Buffer.concat(chunks))
+  } catch (cause) {
+    throw Object.assign(new Error('answer is not UTF-8', {cause}), {code: 'ANSWER_NOT_TEXT'})
+  }
+}
+
+function parsed(text: string): unknown {
+  if (text.trim() === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** Only the form in seconds: the form with a date trusts two clocks. */
+function millisecondsOf(retryAfter: string | undefined): number | undefined {
+  return retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter.trim()) ? Number(retryAfter) * 1000 : undefined
+}

@@ -1,0 +1,69 @@
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+
+import {EnvdriftError} from '../../core/errors.ts'
+import type {Host} from '../../core/provider-spec.ts'
+import {Secret} from '../../core/secret.ts'
+
+export type Token = {
+  readonly secret: Secret
+  /** Where it comes from, as people know it: `VAULT_TOKEN`, `~/.vault-token`. */
+  readonly from: string
+}
+
+/**
+ * Find the token to log in with: `--token`, then VAULT_TOKEN or BAO_TOKEN, then the file that VAULT_TOKEN_FILE names, then
+ * what `vault login` or `bao login` left in the home directory.
+ *
+ * Blank counts as not set. It is not tried out: it may be good for one use only.
+ *
+ * @throws EnvdriftError NOT_LOGGED_IN when there is none, or none that can be read.
+ */
+export async function findToken(host: Host): Promise<Token> {
+  const given: readonly (readonly [from: string, text: string | undefined])[] = [
+    ['--token', host.token?.reveal()],
+    ['VAULT_TOKEN', host.env['VAULT_TOKEN']],
+    ['BAO_TOKEN', host.env['BAO_TOKEN']],
+  ]
+  for (const [from, text = ''] of given) if (text.trim() !== '') return tokenOf(text, from)
+
+  const named = host.env['VAULT_TOKEN_FILE']?.trim() ?? ''
+  if (named !== '') {
+    const text = await textOf(named, named)
+    if (text === undefined) throw notLoggedIn(`VAULT_TOKEN_FILE names ${named}, and there is no such file`)
+    if (text.trim() === '') throw notLoggedIn(`VAULT_TOKEN_FILE names ${named}, and that file is empty`)
+    return tokenOf(text, named)
+  }
+  for (const name of ['.vault-token', '.bao-token']) {
+    const text = await textOf(join(host.home, name), `~/${name}`)
+    if (text !== undefined && text.trim() !== '') return tokenOf(text, `~/${name}`)
+  }
+  throw notLoggedIn('There is no token for HashiCorp Vault')
+}
+
+async function textOf(path: string, shownAs: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
+    throw notLoggedIn(`The token file ${shownAs} could not be read`, cause)
+  }
+}
+
+function tokenOf(text: string, from: string): Token {
+  const token = text.trim()
+  // What a header cannot hold would come back as an error of Node's that names the header and not the place to look at.
+  if (!/^[\u0021-\u007e]+$/.test(token))
+    throw notLoggedIn(`What ${from} holds is no token: it has blanks or control characters in it`)
+  return {secret: new Secret(token), from}
+}
+
+function notLoggedIn(message: string, cause?: unknown): EnvdriftError {
+  return new EnvdriftError('NOT_LOGGED_IN', message, {
+    suggestions: [
+      'Set VAULT_TOKEN, or run `vault login`, which leaves a token in ~/.vault-token.',
+      'Or pipe one in: `vault print token | envdrift sync --token -`.',
+    ],
+    cause,
+  })
+}

@@ -1,0 +1,110 @@
+import {EnvdriftError} from '../core/errors.ts'
+import type {KeyName} from '../core/mapping.ts'
+import {printable} from '../core/text.ts'
+import {scanAssignments} from './assignments.ts'
+import {ciphertextPrefix} from './curve.ts'
+import {publicKeyName} from './key-name.ts'
+
+/** An assignment `DOTENV_PUBLIC_KEY*` of an env file. */
+export type PublicKeyLine = {readonly name: string; readonly value: string; /** 1-based. */ readonly line: number}
+
+/** A variable of an env file, encrypted or not. */
+export type VariableLine = {
+  readonly name: string
+  /** Quotes off, nothing expanded. */
+  readonly value: string
+  /** It stands in single quotes: dotenvx takes it as it is. */
+  readonly literal: boolean
+  /** 1-based. */
+  readonly line: number
+}
+
+/** A variable of an env file whose value is encrypted. */
+export type EncryptedLine = {
+  readonly name: string
+  /** With its prefix `encrypted:`. */
+  readonly ciphertext: string
+  /** 1-based. */
+  readonly line: number
+}
+
+/** What an env file holds, by kind. A variable that is assigned twice comes twice. */
+export type EnvFileScan = {
+  readonly publicKeys: readonly PublicKeyLine[]
+  /** All assignments but those of public keys, in order. */
+  readonly variables: readonly VariableLine[]
+  readonly encrypted: readonly EncryptedLine[]
+  /**
+   * Names of variables that dotenvx would encrypt and didn't: not those with the suffix `_PLAIN`, not empty ones, and not
+   * references to 1Password or Bitwarden (`op://`, `bw://`).
+   */
+  readonly plain: readonly string[]
+  /** SOPS encrypted this file, and dotenvx nothing in it. */
+  readonly sops: boolean
+}
+
+/**
+ * Sort the assignments of an env file. Comments and the inside of multi-line values are no assignments.
+ *
+ * A file with one `encrypted:` value or one public key of dotenvx isn't SOPS's, whatever else is in it: two words in a
+ * pull request must not switch the check off.
+ */
+export function scanEnvFile(text: string): EnvFileScan {
+  const assignments = scanAssignments(text)
+  const publicKeys = assignments
+    .filter(({name}) => isPublicKeyName(name))
+    .map(({name, value, line}) => ({name, value, line}))
+  const variables = assignments
+    .filter(({name}) => !isPublicKeyName(name))
+    .map(({name, value, line, quote}) => ({name, value, line, literal: quote === "'"}))
+  const encrypted = variables
+    .filter(({value}) => value.startsWith(ciphertextPrefix))
+    .map(({name, value, line}) => ({name, ciphertext: value, line}))
+  return {
+    publicKeys,
+    variables,
+    encrypted,
+    plain: variables.filter(isLeftPlain).map(({name}) => name),
+    sops: publicKeys.length === 0 && encrypted.length === 0 && variables.some(isOfSops),
+  }
+}
+
+function isLeftPlain({name, value}: VariableLine): boolean {
+  const isMeantSo = name.endsWith('_PLAIN') || value.trim() === '' || /^(?:op|bw):\/\//.test(value)
+  return !isMeantSo && !value.startsWith(ciphertextPrefix)
+}
+
+function isOfSops({name, value}: VariableLine): boolean {
+  return name.startsWith('sops_') || value.startsWith('ENC[')
+}
+
+/** Is this one of dotenvx's own lines, and no variable of the program's? */
+function isPublicKeyName(name: string): boolean {
+  return name.startsWith('DOTENV_PUBLIC_KEY')
+}
+
+/**
+ * The public key that an env file's values belong to.
+ *
+ * All `DOTENV_PUBLIC_KEY*` lines must say the same, under whatever name: dotenvx 2.x encrypts with the first of the file,
+ * 1.x with the one of the file's name, so a second one hands new values to somebody else.
+ *
+ * @returns the line with the name that belongs to `wanted`, else the first; `undefined` when there is none. Its value may
+ *   be no public key at all, and then no key belongs to the file.
+ * @throws EnvdriftError PUBLIC_KEYS_DISAGREE naming two lines that differ.
+ */
+export function publicKeyOf(scan: EnvFileScan, wanted: KeyName): PublicKeyLine | undefined {
+  const [first, ...others] = scan.publicKeys
+  if (first === undefined) return undefined
+  const other = others.find(({value}) => value.toLowerCase() !== first.value.toLowerCase())
+  if (other === undefined) return scan.publicKeys.find(({name}) => name === publicKeyName(wanted)) ?? first
+  throw new EnvdriftError(
+    'PUBLIC_KEYS_DISAGREE',
+    `The env file has two different public keys: ${shown(first)} and ${shown(other)}`,
+    {suggestions: ['Find out which one is yours (git log -p), and remove the other line.']},
+  )
+}
+
+function shown({name, line, value}: PublicKeyLine): string {
+  return `${printable(name)} in line ${line} (${printable(value.slice(0, 10))}…)`
+}

@@ -152,7 +152,7 @@ async function inTerminal(
   const {cwd, stdin, tty, answers = [], signal, timeoutMs = patienceMs} = options
   const [program, ...args] = argv
   const cols = typeof tty === 'object' ? tty.columns : 80
-  return await new Promise((resolveRun, reject) => {
+  return await new Promise((resolveRun) => {
     const terminal = spawnInTerminal(program, args, {cwd, env: {...env, TERM: 'xterm'}, cols, rows: 40})
     const waiting = [...answers]
     let pending = signal

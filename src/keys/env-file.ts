@@ -8,17 +8,6 @@ import {publicKeyName} from './key-name.ts'
 /** An assignment `DOTENV_PUBLIC_KEY*` of an env file. */
 export type PublicKeyLine = {readonly name: string; readonly value: string; /** 1-based. */ readonly line: number}
 
-/** A variable of an env file, encrypted or not. */
-export type VariableLine = {
-  readonly name: string
-  /** Quotes off, nothing expanded. */
-  readonly value: string
-  /** It stands in single quotes: dotenvx takes it as it is. */
-  readonly literal: boolean
-  /** 1-based. */
-  readonly line: number
-}
-
 /** A variable of an env file whose value is encrypted. */
 export type EncryptedLine = {
   readonly name: string
@@ -31,8 +20,6 @@ export type EncryptedLine = {
 /** What an env file holds, by kind. A variable that is assigned twice comes twice. */
 export type EnvFileScan = {
   readonly publicKeys: readonly PublicKeyLine[]
-  /** All assignments but those of public keys, in order. */
-  readonly variables: readonly VariableLine[]
   readonly encrypted: readonly EncryptedLine[]
   /**
    * Names of variables that dotenvx would encrypt and didn't: not those with the suffix `_PLAIN`, not empty ones, and not
@@ -50,36 +37,25 @@ export type EnvFileScan = {
  * pull request must not switch the check off.
  */
 export function scanEnvFile(text: string): EnvFileScan {
-  const assignments = scanAssignments(text)
-  const publicKeys = assignments
-    .filter(({name}) => isPublicKeyName(name))
-    .map(({name, value, line}) => ({name, value, line}))
-  const variables = assignments
-    .filter(({name}) => !isPublicKeyName(name))
-    .map(({name, value, line, quote}) => ({name, value, line, literal: quote === "'"}))
-  const encrypted = variables
-    .filter(({value}) => value.startsWith(ciphertextPrefix))
-    .map(({name, value, line}) => ({name, ciphertext: value, line}))
-  return {
-    publicKeys,
-    variables,
-    encrypted,
-    plain: variables.filter(isLeftPlain).map(({name}) => name),
-    sops: publicKeys.length === 0 && encrypted.length === 0 && variables.some(isOfSops),
+  const publicKeys: PublicKeyLine[] = []
+  const encrypted: EncryptedLine[] = []
+  const plain: string[] = []
+  let sops = false
+  for (const {name, value, line} of scanAssignments(text)) {
+    sops ||= name.startsWith('sops_') || value.startsWith('ENC[')
+    if (isPublicKeyName(name)) publicKeys.push({name, value, line})
+    else if (value.startsWith(ciphertextPrefix)) encrypted.push({name, ciphertext: value, line})
+    else if (!isMeantPlain(name, value)) plain.push(name)
   }
+  return {publicKeys, encrypted, plain, sops: sops && publicKeys.length === 0 && encrypted.length === 0}
 }
 
-function isLeftPlain({name, value}: VariableLine): boolean {
-  const isMeantSo = name.endsWith('_PLAIN') || value.trim() === '' || /^(?:op|bw):\/\//.test(value)
-  return !isMeantSo && !value.startsWith(ciphertextPrefix)
-}
-
-function isOfSops({name, value}: VariableLine): boolean {
-  return name.startsWith('sops_') || value.startsWith('ENC[')
+function isMeantPlain(name: string, value: string): boolean {
+  return name.endsWith('_PLAIN') || value.trim() === '' || /^(?:op|bw):\/\//.test(value)
 }
 
 /** Is this one of dotenvx's own lines, and no variable of the program's? */
-function isPublicKeyName(name: string): boolean {
+export function isPublicKeyName(name: string): boolean {
   return name.startsWith('DOTENV_PUBLIC_KEY')
 }
 

@@ -45,17 +45,11 @@ export function publicKeyName(name: KeyName): string {
   return publicPrefix + name.slice(privatePrefix.length)
 }
 
-/**
- * The private key's name that belongs to the name of a `DOTENV_PUBLIC_KEY*` line, in the case that it has there.
- *
- * @throws EnvdriftError CONFIG_INVALID where it belongs to none (`DOTENV_PUBLIC_KEYS`).
- */
-export function privateKeyName(publicName: string): KeyName {
-  const name = privatePrefix + publicName.slice(publicPrefix.length)
-  if (publicName.startsWith(publicPrefix) && isKeyName(name)) return name
-  throw new EnvdriftError('CONFIG_INVALID', `${printable(publicName)} is no name of a dotenvx public key`, {
-    suggestions: [`Rename the line to ${publicPrefix}, or ${publicPrefix}_ and the environment.`],
-  })
+/** The private key's name that belongs to a public key's, in the case that it has there; `undefined` where that is none. */
+export function keyNameOfPublicKey(name: string): KeyName | undefined {
+  if (!name.startsWith(publicPrefix)) return undefined
+  const inverted = privatePrefix + name.slice(publicPrefix.length)
+  return isKeyName(inverted) ? inverted : undefined
 }
 
 /** Could a line of a keys file hold this name? Lower case counts: dotenvx takes the name of a file's public key as it is. */

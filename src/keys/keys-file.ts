@@ -18,7 +18,7 @@ export type KeyEntry = {
   /** How many more lines have the name. */
   readonly duplicates: number
   /** Some of them hold something else: dotenvx 1.x uses the last one, 2.x any that fits, so they want to be made one. */
-  readonly conflicting: boolean
+  readonly duplicatesDisagree: boolean
 }
 
 /**
@@ -35,7 +35,7 @@ export function readKey(text: string, name: KeyName): KeyEntry | undefined {
     raw: new Secret(last.value),
     line: last.line,
     duplicates: lines.length - 1,
-    conflicting: lines.some(({value}) => value.toLowerCase() !== last.value.toLowerCase()),
+    duplicatesDisagree: lines.some(({value}) => value.toLowerCase() !== last.value.toLowerCase()),
   }
 }
 

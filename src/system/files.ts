@@ -1,3 +1,4 @@
+import {isUtf8} from 'node:buffer'
 import {createHash, randomBytes} from 'node:crypto'
 import type {Stats} from 'node:fs'
 import {constants} from 'node:fs'
@@ -61,18 +62,29 @@ export async function readTextFile(
   path: string,
   {maxBytes = textLimitBytes, within}: {readonly maxBytes?: number; readonly within?: string | undefined} = {},
 ): Promise<string | undefined> {
+  const read = await readAnyTextFile(path, {maxBytes, within})
+  if (read === undefined || read.isText) return read?.text
+  throw new EnvdriftError('FILE_NOT_TEXT', `${path} is not UTF-8 text`, {
+    suggestions: ['Save the file as UTF-8, or restore it from a copy.'],
+  })
+}
+
+/**
+ * {@link readTextFile} for a file that may not be UTF-8: then `isText` is false, every byte is one character, and only
+ * what is ASCII in the text can be relied on.
+ *
+ * @throws as there, but for FILE_NOT_TEXT.
+ */
+export async function readAnyTextFile(
+  path: string,
+  {maxBytes = textLimitBytes, within}: {readonly maxBytes?: number; readonly within?: string | undefined} = {},
+): Promise<{readonly text: string; readonly isText: boolean} | undefined> {
   const target = await resolveExisting(path, within)
-  if (target === undefined) return undefined
-  const bytes = await readBytes(target, path, maxBytes)
+  const bytes = target === undefined ? undefined : await readBytes(target, path, maxBytes)
   if (bytes === undefined) return undefined
-  try {
-    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)
-  } catch (error) {
-    throw new EnvdriftError('FILE_NOT_TEXT', `${path} is not UTF-8 text`, {
-      suggestions: ['Save the file as UTF-8, or restore it from a copy.'],
-      cause: error,
-    })
-  }
+  return isUtf8(bytes)
+    ? {text: new TextDecoder('utf-8', {ignoreBOM: true}).decode(bytes), isText: true}
+    : {text: bytes.toString('latin1'), isText: false}
 }
 
 export type Replacement = {
@@ -357,7 +369,8 @@ export const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const unreadable = (path: string, error: unknown): EnvdriftError =>
+/** A failed look at a path, as our error. */
+export const unreadable = (path: string, error: unknown): EnvdriftError =>
   new EnvdriftError('FILE_UNREADABLE', `Could not read ${path}: ${textOf(error)}`, {
     suggestions: ['Check the permissions of the file and of the folders above it.'],
     cause: error,

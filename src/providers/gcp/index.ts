@@ -1,0 +1,366 @@
+import type {SecretManagerServiceClient} from '@google-cloud/secret-manager'
+import type * as Gax from 'google-gax'
+
+import {EnvdriftError} from '../../core/errors.ts'
+import type {SecretRef} from '../../core/mapping.ts'
+import type {Host, Settings} from '../../core/provider-spec.ts'
+import {Secret} from '../../core/secret.ts'
+import {printable} from '../../core/text.ts'
+import {type Answer, readEach, withDeadline} from '../in-flight.ts'
+import type {Provider, ProviderDefinition, Version} from '../provider.ts'
+import {crc32c} from './crc32c.ts'
+import {endpointOf} from './endpoint.ts'
+import {callError, refusalOf, status} from './errors.ts'
+import {loginWith} from './login.ts'
+import {
+  gcloudFlags,
+  parentOf,
+  type ResourceName,
+  resourceNameOf,
+  secretOf,
+  versionAnswered,
+  versionOf,
+} from './resource-name.ts'
+
+/** Attempts of one read. */
+const attempts = 5
+
+/** So many disabled or destroyed versions may lie between the earlier versions that are asked for. */
+const skippedVersions = 10
+
+/** What one version holds. */
+type Payload = {readonly bytes: Uint8Array; readonly version: Version}
+
+export const provider: ProviderDefinition = {
+  async connect({settings}, host) {
+    const [sdk, gax] = await Promise.all([import('@google-cloud/secret-manager'), import('google-gax')])
+    silence(gax)
+    return providerOf(settings, host, gax, sdk.SecretManagerServiceClient)
+  },
+}
+
+function providerOf(
+  settings: Settings,
+  host: Host,
+  gax: typeof Gax,
+  Client: typeof SecretManagerServiceClient,
+): Provider {
+  const project = settings['project_id'] as string
+  const override = settings['api_endpoint'] as string | undefined
+  const endpoint = override === undefined ? undefined : endpointOf(override)
+  if (override !== undefined && !endpoint) {
+    throw new EnvdriftError(
+      'CONFIG_INVALID',
+      `api_endpoint ${printable(override)} is not one that we send a token to`,
+      {
+        suggestions: ['Write HOST, HOST:PORT, or http://127.0.0.1:PORT for a server on this machine.'],
+      },
+    )
+  }
+  const place = `GCP Secret Manager project ${project}`
+  const login = loginWith(gax, project)
+  const clients = new Map<string | undefined, SecretManagerServiceClient>()
+
+  /** A regional secret is served by its location only. Source: https://cloud.google.com/secret-manager/regional-secrets */
+  function clientFor(location: string | undefined): SecretManagerServiceClient {
+    const known = clients.get(location)
+    if (known) return known
+    const universe = host.env['GOOGLE_CLOUD_UNIVERSE_DOMAIN'] ?? 'googleapis.com'
+    const client = new Client(
+      {
+        auth: login.auth,
+        projectId: project,
+        ...(endpoint
+          ? {apiEndpoint: endpoint.host, port: endpoint.port}
+          : location !== undefined && {apiEndpoint: `secretmanager.${location}.rep.${universe}`}),
+        ...(endpoint?.plain && {sslCreds: gax.grpc.credentials.createInsecure()}),
+        // Else it logs requests and answers where GOOGLE_SDK_NODE_LOGGING is set.
+        enableTelemetryLogging: false,
+        // In milliseconds. gRPC's own would grow to minutes, and a retry must find a connection within its call's time.
+        'grpc.max_reconnect_backoff_ms': 1000,
+      },
+      gax,
+    )
+    clients.set(location, client)
+    return client
+  }
+
+  function nameOf(ref: SecretRef): ResourceName {
+    const name = resourceNameOf(project, ref)
+    if (name) return name
+    throw new EnvdriftError('BAD_REQUEST', `${printable(ref.name)} is not a name of Secret Manager`, {
+      suggestions: ['Write secret_name as NAME, as projects/P/secrets/NAME or as projects/P/locations/L/secrets/NAME.'],
+    })
+  }
+
+  /** One call, with our error for a refusal; `refused` may answer for some statuses itself. */
+  async function call<T>(
+    name: ResourceName,
+    doing: string,
+    signal: AbortSignal,
+    make: (client: SecretManagerServiceClient, options: Gax.CallOptions) => Promise<T>,
+    refused: (status: number, reason: string | undefined) => T | undefined = () => undefined,
+  ): Promise<T> {
+    const authorization = await login.authorization()
+    const client = clientFor(name.location)
+    // The SDK's methods call it too, but then its failure would be an unhandled rejection.
+    await client.initialize()
+    let lastStatus: number | undefined
+    const options: Gax.CallOptions = {
+      signal,
+      retry: null,
+      timeout: host.callTimeoutMs,
+      ...(doing === 'read' && {retry: retriesWithin(gax, host.callTimeoutMs)}),
+      otherArgs: {
+        // gRPC sends a token over TLS only. This channel ends on this machine (see endpointOf).
+        headers: endpoint?.plain ? {authorization} : {},
+        options: {interceptors: [statusObserver(gax, (code) => (lastStatus = code))]},
+      },
+    }
+    try {
+      return await make(client, options)
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (!refusal) throw error
+      // When its retries are used up the SDK says DEADLINE_EXCEEDED, whatever the service said.
+      const code = refusal.status === status.deadlineExceeded ? (lastStatus ?? refusal.status) : refusal.status
+      const answer = refused(code, refusal.reason)
+      if (answer !== undefined) return answer
+      const proxyMissed = Boolean(host.env['HTTPS_PROXY']) && !host.env['https_proxy'] && !host.env['grpc_proxy']
+      throw callError({...refusal, status: code}, {place, name, doing, member: login.member(), proxyMissed})
+    }
+  }
+
+  /** @returns `absent` only when the service knows the project and not the secret, or not the version. */
+  function access(name: ResourceName, signal: AbortSignal): Promise<Payload | 'absent'> {
+    return call<Payload | 'absent'>(
+      name,
+      'read',
+      signal,
+      async (client, options) => {
+        const [answer] = await client.accessSecretVersion({name: versionOf(name)}, options)
+        const {data, dataCrc32c} = answer.payload ?? {}
+        const version = versionAnswered(answer.name ?? '', name)
+        if (!(data instanceof Uint8Array) || version === undefined) {
+          throw badResponse(`${place} answered for ${name.secret} with something else`)
+        }
+        // Versions from before the service kept checksums have none.
+        if (dataCrc32c !== undefined && dataCrc32c !== null && String(dataCrc32c) !== String(crc32c(data))) {
+          throw badResponse(`What ${place} sent for ${name.secret} was damaged on its way (its CRC32C differs)`)
+        }
+        return {bytes: data, version}
+      },
+      absence,
+    )
+  }
+
+  async function readOne(ref: SecretRef, signal: AbortSignal): Promise<Answer> {
+    const name = nameOf(ref)
+    const payload = await access(name, signal)
+    if (payload === 'absent') return {kind: 'absent'}
+    const value = textOf(payload.bytes)
+    if (value === undefined) {
+      throw new EnvdriftError(
+        'KEY_BINARY',
+        `Version ${payload.version} of ${name.secret} holds binary data, not text`,
+        {
+          suggestions: [`Store the key as UTF-8 text: ${addCommand(name)}`],
+        },
+      )
+    }
+    return {kind: 'found', value, version: payload.version}
+  }
+
+  /** @returns `false` when there is no such secret. */
+  async function add(name: ResourceName, value: Secret, signal: AbortSignal): Promise<Version | false> {
+    const data = Buffer.from(value.reveal())
+    return call<Version | false>(
+      name,
+      'add a version to',
+      signal,
+      async (client, options) => {
+        const request = {parent: secretOf(name), payload: {data, dataCrc32c: crc32c(data)}}
+        const [answer] = await client.addSecretVersion(request, options)
+        const version = versionAnswered(answer.name ?? '', name)
+        if (version === undefined) throw badResponse(`${place} answered for ${name.secret} with something else`)
+        return version
+      },
+      (code, reason) => (absence(code, reason) ? false : undefined),
+    )
+  }
+
+  /** @returns whether it was made now; `false`: it was there already, with or without versions. */
+  function create(name: ResourceName, signal: AbortSignal): Promise<boolean> {
+    // A regional secret lies where its name says, and takes no replication.
+    const secret = name.location === undefined ? {replication: {automatic: {}}} : {}
+    return call(
+      name,
+      'create',
+      signal,
+      async (client, options) => {
+        await client.createSecret({parent: parentOf(name), secretId: name.secret, secret}, options)
+        return true
+      },
+      (code) => (code === status.alreadyExists ? false : undefined),
+    )
+  }
+
+  async function addOrFail(name: ResourceName, value: Secret, signal: AbortSignal): Promise<Version> {
+    const version = await add(name, value, signal)
+    if (version !== false) return version
+    throw conflict(`Secret ${name.secret} was removed from ${place} while we wrote it`)
+  }
+
+  async function write(name: ResourceName, value: Secret, expect: string, signal: AbortSignal): Promise<Version> {
+    if (expect === 'any') {
+      const version = await add(name, value, signal)
+      if (version !== false) return version
+      await create(name, signal)
+      return addOrFail(name, value, signal)
+    }
+    if (expect === 'absent') {
+      // A secret without versions counts as absent: that is what a read says of it.
+      if (!(await create(name, signal)) && (await access(name, signal)) !== 'absent') {
+        throw conflict(`${place} already has a secret ${name.secret}`)
+      }
+      return addOrFail(name, value, signal)
+    }
+    const current = await access(name, signal)
+    if (current === 'absent' || current.version !== expect) {
+      const found = current === 'absent' ? 'there is none' : `version ${current.version} is current`
+      throw conflict(`Version ${expect} of ${name.secret} was to be replaced, but in ${place} ${found}`)
+    }
+    const version = await addOrFail(name, value, signal)
+    // The service has no compare and set for versions. Numbers are given in order, so a gap tells of another writer.
+    if (BigInt(version) === BigInt(expect) + 1n) return version
+    throw conflict(`Somebody else added a version to ${name.secret} while we added version ${version}; both are there`)
+  }
+
+  const limits = (signal: AbortSignal) => ({place, callTimeoutMs: host.callTimeoutMs, signal})
+
+  return {
+    place,
+    read: (refs, signal) => readEach(refs, readOne, {...limits(signal), maxInFlight: host.maxInFlight}),
+
+    async *earlier(ref, limit, signal) {
+      let found = 0
+      let skipped = 0
+      try {
+        const name = nameOf(ref)
+        const current = await withDeadline((stop) => access(name, stop), limits(signal))
+        if (current === 'absent') return
+        for (let number = Number(current.version) - 1; number >= 1 && found < limit; number--) {
+          const one = {...name, version: String(number)}
+          const payload = await withDeadline((stop) => access(one, stop), limits(signal)).catch((error: unknown) => {
+            if (error instanceof EnvdriftError && error.code === 'SECRET_DISABLED') return 'disabled' as const
+            throw error
+          })
+          if (payload === 'absent') return
+          if (payload === 'disabled') {
+            if (++skipped > skippedVersions) return
+            continue
+          }
+          const value = textOf(payload.bytes)
+          if (value === undefined) continue
+          found++
+          yield {version: payload.version, value}
+        }
+      } catch (error) {
+        // Whatever keeps us from older versions: they are for a message about the current one.
+        if (!(error instanceof EnvdriftError)) throw error
+      }
+    },
+
+    async write(ref, value, expect, signal) {
+      const name = {...nameOf(ref), version: 'latest'}
+      return withDeadline((stop) => write(name, value, expect, stop), limits(signal))
+    },
+
+    whoami: (signal) => withDeadline(() => login.identity(), limits(signal)),
+
+    remedies(ref) {
+      const name = resourceNameOf(project, ref)
+      if (!name) return ['Check secret_name in envdrift.toml.']
+      return [
+        `Create it from a file that holds the key: \`gcloud secrets create ${name.secret} ${gcloudFlags(name)} --data-file=FILE\``,
+        `If it is there without versions: ${addCommand(name)}`,
+        'Check secret_name and project_id in envdrift.toml.',
+      ]
+    },
+
+    async close() {
+      await Promise.allSettled([...clients.values()].map((client) => client.close()))
+    },
+  }
+}
+
+/** A reason comes from the infrastructure in front of the service: then it is the project that wasn't found. */
+const absence = (code: number, reason: string | undefined): 'absent' | undefined =>
+  code === status.notFound && reason === undefined ? 'absent' : undefined
+
+const addCommand = (name: ResourceName): string =>
+  `\`gcloud secrets versions add ${name.secret} ${gcloudFlags(name)} --data-file=FILE\``
+
+const badResponse = (message: string): EnvdriftError =>
+  new EnvdriftError('BAD_RESPONSE', message, {
+    suggestions: ['Run the command again; if it persists, check the proxy of this machine.'],
+  })
+
+const conflict = (message: string): EnvdriftError =>
+  new EnvdriftError('VERSION_CONFLICT', message, {
+    suggestions: ['See what is there: `gcloud secrets versions list`, then decide which value is right.'],
+  })
+
+/** @returns `undefined` for bytes that are not UTF-8. */
+function textOf(bytes: Uint8Array): Secret | undefined {
+  try {
+    // A byte order mark stays: what a value means is not decided here.
+    return new Secret(new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Turn off what the SDK, its login library and gRPC print when GOOGLE_SDK_NODE_LOGGING, GRPC_TRACE or GRPC_VERBOSITY
+ * are set: payloads, tokens and headers in clear.
+ */
+function silence(gax: typeof Gax): void {
+  gax.loggingUtils.setBackend(null)
+  gax.grpc.setLogVerbosity(gax.grpc.logVerbosity.NONE)
+}
+
+/**
+ * The SDK's own retries, for what another try may mend: quota, a failure inside the service, no connection.
+ * Delays are random between 0 and a limit that doubles; together they take at most 15/40 of the call's time.
+ */
+function retriesWithin(gax: typeof Gax, callTimeoutMs: number): NonNullable<Gax.CallOptions['retry']> {
+  const backoff = gax.createMaxRetriesBackoffSettings(
+    callTimeoutMs / 40,
+    2,
+    callTimeoutMs,
+    callTimeoutMs,
+    1,
+    callTimeoutMs,
+    attempts,
+  )
+  return gax.createRetryOptions([status.resourceExhausted, status.internal, status.unavailable], backoff)
+}
+
+/** Tells every status that comes back, attempt by attempt. Source: https://github.com/grpc/proposal/blob/master/L5-node-client-interceptors.md */
+function statusObserver({grpc}: typeof Gax, tell: (code: number) => void) {
+  return (
+    options: ConstructorParameters<typeof grpc.Client>[2] & object,
+    nextCall: (options: object) => InstanceType<typeof grpc.InterceptingCall>,
+  ) =>
+    new grpc.InterceptingCall(nextCall(options), {
+      start(metadata, _, next) {
+        next(metadata, {
+          onReceiveStatus(received, forward) {
+            tell(received.code)
+            forward(received)
+          },
+        })
+      },
+    })
+}

@@ -142,6 +142,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
   const faults: {fault: Fault; left: number}[] = []
   const silent = new Set<string>()
   let allowed: ReadonlySet<Operation> = new Set(['get', 'set', 'list', 'delete'])
+  const stopping = new AbortController()
   let inFlight = 0
   let challenges = 0
   let tokenRequests = 0
@@ -504,7 +505,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
       requests.push({vault: vault.name, method, ...call, inFlight})
       const fault = faults[0]
       if (fault !== undefined && --fault.left === 0) faults.shift()
-      if (delayMs > 0) await sleep(delayMs)
+      if (delayMs > 0) await sleep(delayMs, undefined, {signal: stopping.signal})
       switch (fault?.fault.kind) {
         case 'reset':
           return 'reset'
@@ -551,7 +552,12 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     socket.once('close', () => sockets.delete(socket))
   }
 
-  const secure = createTlsServer({key, cert: certificate}, (request, response) => void serve(request, response))
+  const secure = createTlsServer({key, cert: certificate}, (request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      // A client that has gone away, or a delay that `stop` cut short. Anything else is a bug here, and must be seen.
+      if (!request.socket.destroyed && !stopping.signal.aborted) throw error
+    })
+  })
   secure.on('connection', track)
   secure.listen(0, '127.0.0.1')
   await once(secure, 'listening')
@@ -653,6 +659,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     tokenRequests: () => tokenRequests,
     hosts: () => [...hosts],
     stop: async () => {
+      stopping.abort()
       for (const socket of sockets) socket.destroy()
       await Promise.all([proxy, secure].map((server) => new Promise((done) => server.close(done))))
     },

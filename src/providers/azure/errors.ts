@@ -1,0 +1,212 @@
+import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+
+/** What we were doing at which vault; for messages. */
+export type CallContext = {
+  /** `provider.place` */
+  readonly place: string
+  /** As `az keyvault` wants it behind `--vault-name`. */
+  readonly vaultName: string
+  readonly doing: 'read' | 'write' | 'list the versions of'
+  readonly secret: string
+  /** Object id of whom we are logged in as, if a token said so. */
+  readonly objectId: string | undefined
+}
+
+/** What an error of the SDK says, taken out of it: the error itself quotes requests, headers and up to 1.5 kB of text. */
+export type Trouble = {
+  readonly name: string
+  /** HTTP status; `undefined` when no answer came. */
+  readonly status: number | undefined
+  /** `error.code` of the answer (`SecretNotFound`), or Node's code for a broken connection (`ECONNREFUSED`). */
+  readonly code: string | undefined
+  /** `error.innererror.code` of the answer: the only thing that tells a disabled secret from a forbidden one. */
+  readonly inner: string | undefined
+}
+
+export function troubleOf(error: unknown): Trouble {
+  const {name, statusCode, code, details} = fields(error)
+  const inner = fields(fields(fields(details)['error'])['innerError'])['code']
+  return {
+    name: typeof name === 'string' ? name : '',
+    status: typeof statusCode === 'number' ? statusCode : undefined,
+    code: typeof code === 'string' ? code : undefined,
+    inner: typeof inner === 'string' ? inner : undefined,
+  }
+}
+
+/** The service's own word that a secret isn't there. A 404 of anything else (a proxy, a web server) is not that word. */
+export const isAbsence = ({status, code}: Trouble): boolean => status === 404 && code === 'SecretNotFound'
+
+/**
+ * Our error for a call to the vault that failed, by status and codes only.
+ *
+ * Source of the codes: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+ */
+export function callError(error: unknown, context: CallContext): EnvdriftError {
+  if (error instanceof EnvdriftError) return error
+  const trouble = troubleOf(error)
+  const {name, status, code, inner} = trouble
+  const {place, vaultName, doing, secret} = context
+  const raise = (to: ErrorCode, message: string, ...suggestions: [string, ...string[]]): EnvdriftError =>
+    new EnvdriftError(to, message, {suggestions, cause: causeOf(trouble)})
+
+  if (status === undefined) {
+    if (code !== undefined && code !== 'PARSE_ERROR') return connectionError(code, place, causeOf(trouble))
+    // What the SDK makes of an answer without a body, which is what a proxy gives for a host that it can't reach.
+    if (name === 'TypeError') {
+      return raise(
+        'UNREACHABLE',
+        `${place} could not be reached: what answered in its place, probably a proxy, sent nothing usable`,
+        ...unknownName,
+        'Check HTTPS_PROXY and NO_PROXY.',
+      )
+    }
+    return raise(
+      'BAD_RESPONSE',
+      `What answers at ${place} is not Azure Key Vault, or asks for a login that does not belong to it`,
+      'Check vault_url: `az keyvault list --query "[].properties.vaultUri"` shows the right ones.',
+      'For an emulator, set disable_challenge_verification = true for this vault in your user file.',
+    )
+  }
+  if (code === undefined && status < 500 && status !== 429) {
+    return raise(
+      'BAD_RESPONSE',
+      `${place} answered with status ${status}, and not as Azure Key Vault does`,
+      'Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.',
+    )
+  }
+  switch (status) {
+    case 400:
+      return raise(
+        'BAD_REQUEST',
+        `${place} takes the request to ${doing} ${secret} for malformed (${code})`,
+        'Check secret_name and secret_version; a secret holds at most 25 KB.',
+        `Try the same with Azure's own command: \`az keyvault secret show --vault-name ${vaultName} --name ${secret}\`.`,
+      )
+    case 401:
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} did not accept our token`,
+        'Log in again: `az login`. In CI, check that AZURE_TENANT_ID is the tenant of the vault.',
+        'A wrong clock on this machine looks the same.',
+      )
+    case 403:
+      return refusal(inner, context, raise)
+    case 409:
+      return inner === 'ObjectIsDeletedButRecoverable'
+        ? raise(
+            'SECRET_DELETED',
+            `${secret} in ${place} is deleted, and its name stays taken until it is recovered or purged`,
+            `Bring it back: \`az keyvault secret recover --vault-name ${vaultName} --name ${secret}\`.`,
+          )
+        : raise(
+            'VERSION_CONFLICT',
+            `Somebody else is changing ${secret} in ${place} (${inner ?? code})`,
+            'Run the command again in a minute.',
+          )
+    case 429:
+      return raise(
+        'THROTTLED',
+        `${place} is over its quota, and still was after several tries for ${secret}`,
+        ...slower,
+      )
+    default:
+      return status >= 500 || status === 408
+        ? raise(
+            'SERVICE_ERROR',
+            `${place} failed to ${doing} ${secret} (status ${status}), and trying again did not help`,
+            'Run the command again in a minute; https://azure.status.microsoft shows known outages.',
+          )
+        : raise(
+            'BAD_RESPONSE',
+            `${place} answered the request to ${doing} ${secret} with status ${status} (${code})`,
+            'Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.',
+          )
+  }
+}
+
+/** A connection that failed or broke, by Node's code: to the vault, or to the host that logs us in. */
+export function connectionError(code: string, place: string, cause?: unknown): EnvdriftError {
+  if (tlsCodes.test(code)) {
+    return new EnvdriftError('TLS_REFUSED', `No secure connection to ${place} (${code})`, {
+      suggestions: [
+        'Behind a proxy that inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS.',
+        'Check vault_url, and the clock of this machine.',
+      ],
+      cause,
+    })
+  }
+  return new EnvdriftError('UNREACHABLE', `${place} could not be reached (${code})`, {
+    suggestions: code === 'ENOTFOUND' ? [...unknownName, checkNetwork] : [checkNetwork],
+    cause,
+  })
+}
+
+/** A wait that the service asks for, and that is longer than a call may take. */
+export function throttledTooLong(place: string, waitMs: number): EnvdriftError {
+  const seconds = Math.ceil(waitMs / 1000)
+  return new EnvdriftError(
+    'THROTTLED',
+    `${place} is over its quota and asks to wait ${seconds} s, longer than a call may take`,
+    {
+      suggestions: [`Run the command again in ${seconds} s.`, slower[1]],
+    },
+  )
+}
+
+/** What may be kept of an error of the SDK for a debugger. */
+export const causeOf = ({name, status, code, inner}: Trouble): Error =>
+  new Error([name, status, code, inner].filter((part) => part !== undefined && part !== '').join(' '))
+
+function refusal(
+  inner: string | undefined,
+  {place, vaultName, doing, secret, objectId}: CallContext,
+  raise: (to: ErrorCode, message: string, ...suggestions: [string, ...string[]]) => EnvdriftError,
+): EnvdriftError {
+  if (inner === 'SecretDisabled') {
+    return raise(
+      'SECRET_DISABLED',
+      `${secret} in ${place} is disabled`,
+      `Enable it: \`az keyvault secret set-attributes --vault-name ${vaultName} --name ${secret} --enabled true\`.`,
+      'Or set secret_version to a version that is enabled.',
+    )
+  }
+  if (inner === 'ForbiddenByFirewall' || inner === 'ForbiddenByConnection') {
+    return raise(
+      'FORBIDDEN',
+      `The firewall of ${place} does not let this machine in (${inner})`,
+      `Allow its address: \`az keyvault network-rule add --name ${vaultName} --ip-address ADDRESS\`.`,
+      'Or run where the vault has a private endpoint.',
+    )
+  }
+  const who = objectId ?? 'OBJECT-ID'
+  const [role, permission] =
+    doing === 'write'
+      ? ['Key Vault Secrets Officer', 'set']
+      : ['Key Vault Secrets User', doing === 'read' ? 'get' : 'list']
+  const assign = `Ask for the role ${role}: \`az role assignment create --role "${role}" --assignee ${who} --scope "$(az keyvault show --name ${vaultName} --query id --output tsv)"\`.`
+  const policy = `In a vault with access policies: \`az keyvault set-policy --name ${vaultName} --object-id ${who} --secret-permissions ${permission}\`.`
+  return raise(
+    'FORBIDDEN',
+    `${place} does not let us ${doing} ${secret}${inner === undefined ? '' : ` (${inner})`}`,
+    ...(inner === 'ForbiddenByPolicy' ? ([policy, assign] as const) : ([assign, policy] as const)),
+  )
+}
+
+const unknownName = [
+  'The name of the vault may be wrong: check vault_url or vault_name; `az keyvault list` shows the right ones.',
+] as const
+
+const checkNetwork = 'Check the network, the VPN, HTTPS_PROXY and NO_PROXY.'
+
+const slower = [
+  'Run the command again in a minute.',
+  'A lower max_workers under [vault.sync] asks for less at once; quotas: https://learn.microsoft.com/azure/key-vault/general/service-limits',
+] as const
+
+/** Node's names for a certificate or a handshake that is not to be trusted. Source: Node's tls.md, "X509 certificate error codes". */
+const tlsCodes =
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA$|INVALID_PURPOSE$|HOSTNAME_MISMATCH$|EPROTO$)/
+
+const fields = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}

@@ -1,0 +1,181 @@
+import {EnvdriftError} from '../../core/errors.ts'
+import type {SecretRef} from '../../core/mapping.ts'
+import type {Host, Settings} from '../../core/provider-spec.ts'
+import {Secret} from '../../core/secret.ts'
+import {readEach, withDeadline} from '../in-flight.ts'
+import type {Identity, Provider, ProviderDefinition, Version} from '../provider.ts'
+import {backoffPolicy, maxRetries, retryDelayInMs} from './backoff.ts'
+import {callError, isAbsence, troubleOf, type CallContext} from './errors.ts'
+import {makeLogin} from './login.ts'
+import {vaultSuffixes} from './spec.ts'
+
+/**
+ * Azure Key Vault through @azure/keyvault-secrets and @azure/identity, which bring the login challenge, the credential chain,
+ * the proxy and the waiting between tries.
+ *
+ * Reading takes the permission to get secrets and no other. Azure says the same of a deleted secret and of one that never was.
+ */
+export const provider: ProviderDefinition = {connect}
+
+/** Where the tenants of a sovereign cloud log in. Source: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud */
+const authorityHosts: Readonly<Record<string, string>> = {
+  'vault.azure.cn': 'https://login.chinacloudapi.cn',
+  'vault.usgovcloudapi.net': 'https://login.microsoftonline.us',
+}
+
+/** The part of a call's time that a login may take: less than all, so that what ends by itself can say why. */
+const loginShare = 0.75
+
+type Found = {readonly value: Secret; readonly version: Version}
+
+async function connect({settings}: {readonly settings: Settings}, host: Host): Promise<Provider> {
+  const sdk = await loadSdk()
+  // spec.resolve lets nothing else through.
+  const {origin, hostname} = new URL(settings['vault_url'] as string)
+  const place = `Azure Key Vault ${origin}`
+  const vaultName = hostname.split('.')[0] ?? hostname
+  const suffix = vaultSuffixes.find((each) => hostname.endsWith(`.${each}`)) ?? vaultSuffixes[0]
+
+  const login = makeLogin(
+    {
+      newCredential: (options) => new sdk.DefaultAzureCredential(options),
+      http: sdk.createDefaultHttpClient(),
+      authorityHost: host.env['AZURE_AUTHORITY_HOST'] || authorityHosts[suffix],
+    },
+    {place, env: host.env, timeoutMs: host.callTimeoutMs * loginShare},
+  )
+  const client = new sdk.SecretClient(origin, login.credential, {
+    disableChallengeResourceVerification: settings['disable_challenge_verification'] === true,
+    retryOptions: {maxRetries, retryDelayInMs},
+    // A vault never redirects, and our token goes to no other address.
+    redirectOptions: {maxRetries: 0},
+    additionalPolicies: [{policy: backoffPolicy(place, host.callTimeoutMs), position: 'perRetry'}],
+  })
+
+  const {callTimeoutMs, maxInFlight} = host
+
+  const contextOf = (doing: CallContext['doing'], secret: string): CallContext => ({
+    place,
+    vaultName,
+    doing,
+    secret,
+    objectId: login.objectId(),
+  })
+
+  /** @returns `undefined` if the service says that it isn't there. */
+  async function get(name: string, version: Version | undefined, abortSignal: AbortSignal): Promise<Found | undefined> {
+    try {
+      const {value, properties} = await client.getSecret(name, {abortSignal, ...(version !== undefined && {version})})
+      if (typeof value === 'string' && properties.version !== undefined) {
+        return {value: new Secret(value), version: properties.version}
+      }
+    } catch (error) {
+      if (isAbsence(troubleOf(error))) return undefined
+      throw callError(error, contextOf('read', name))
+    }
+    throw new EnvdriftError('BAD_RESPONSE', `${place} answered without the value of ${name}`, {
+      suggestions: ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'],
+    })
+  }
+
+  async function set(name: string, value: Secret, abortSignal: AbortSignal): Promise<Version> {
+    try {
+      const {properties} = await client.setSecret(name, value.reveal(), {abortSignal})
+      return properties.version ?? ''
+    } catch (error) {
+      throw callError(error, contextOf('write', name))
+    }
+  }
+
+  /** Enabled versions, newest first. */
+  async function versionsOf(name: string, abortSignal: AbortSignal): Promise<readonly Version[]> {
+    const found: {readonly version: Version; readonly createdMs: number}[] = []
+    try {
+      for await (const {version, enabled, createdOn} of client.listPropertiesOfSecretVersions(name, {abortSignal})) {
+        if (version !== undefined && enabled !== false) found.push({version, createdMs: createdOn?.getTime() ?? 0})
+      }
+    } catch (error) {
+      throw callError(error, contextOf('list the versions of', name))
+    }
+    return found.toSorted((a, b) => b.createdMs - a.createdMs).map(({version}) => version)
+  }
+
+  async function* earlier(ref: SecretRef, limit: number, signal: AbortSignal): ReturnType<Provider['earlier']> {
+    const limits = {place, callTimeoutMs, signal}
+    try {
+      const current = await withDeadline((callSignal) => get(ref.name, undefined, callSignal), limits)
+      if (current === undefined) return
+      const versions = await withDeadline((callSignal) => versionsOf(ref.name, callSignal), limits)
+      for (const version of versions.filter((each) => each !== current.version).slice(0, limit)) {
+        const found = await withDeadline((callSignal) => get(ref.name, version, callSignal), limits)
+        if (found !== undefined) yield found
+      }
+    } catch (error) {
+      // An identity that may get and not list is the normal case; this is only for a better message.
+      if (!(error instanceof EnvdriftError)) throw error
+    }
+  }
+
+  /** Azure has no compare and set: another writer between the look and the write goes unnoticed; its version stays readable. */
+  const write: Provider['write'] = async ({name}, value, expect, signal) => {
+    const limits = {place, callTimeoutMs, signal}
+    if (expect !== 'any') {
+      const current = await withDeadline((callSignal) => get(name, undefined, callSignal), limits)
+      if ((current?.version ?? 'absent') !== expect) {
+        throw new EnvdriftError(
+          'VERSION_CONFLICT',
+          current === undefined ? `${name} is not in ${place} any more` : `${place} holds another version of ${name}`,
+          {
+            suggestions: [
+              `See what is there: \`az keyvault secret list-versions --vault-name ${vaultName} --name ${name}\`.`,
+            ],
+          },
+        )
+      }
+    }
+    return withDeadline((callSignal) => set(name, value, callSignal), limits)
+  }
+
+  async function whoami(signal: AbortSignal): Promise<Identity> {
+    if (login.identity() === undefined) {
+      await withDeadline(() => login.credential.getToken(`https://${suffix}/.default`, {enableCae: true}), {
+        place,
+        callTimeoutMs,
+        signal,
+      })
+    }
+    return login.identity()!
+  }
+
+  return {
+    place,
+    read: (refs, signal) =>
+      readEach(
+        refs,
+        async ({name, version}, callSignal) => {
+          const found = await get(name, version, callSignal)
+          return found === undefined ? {kind: 'absent'} : {kind: 'found', ...found}
+        },
+        {place, callTimeoutMs, maxInFlight, signal},
+      ),
+    earlier,
+    write,
+    whoami,
+    remedies: ({name}) => [`az keyvault secret set --vault-name ${vaultName} --name ${name} --file FILE`],
+    close: async () => login.close(),
+  }
+}
+
+async function loadSdk() {
+  const [{SecretClient}, {DefaultAzureCredential}, {createDefaultHttpClient}, {AzureLogger, setLogLevel}] =
+    await Promise.all([
+      import('@azure/keyvault-secrets'),
+      import('@azure/identity'),
+      import('@azure/core-rest-pipeline'),
+      import('@azure/logger'),
+    ])
+  // AZURE_LOG_LEVEL=verbose and DEBUG=* make the SDK print whole requests and answers; keys must never be in a log.
+  setLogLevel()
+  AzureLogger.log = () => {}
+  return {SecretClient, DefaultAzureCredential, createDefaultHttpClient}
+}

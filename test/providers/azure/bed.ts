@@ -1,0 +1,69 @@
+import {mkdtempSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {getCACertificates, setDefaultCACertificates} from 'node:tls'
+
+import type {Host, Settings} from '../../../src/core/provider-spec.ts'
+import {provider as azure} from '../../../src/providers/azure/index.ts'
+import type {Provider} from '../../../src/providers/provider.ts'
+import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import {testHost, type Bed} from '../contract.ts'
+
+/** What Node trusts without us; the certificates of fakes are added to these and forgotten with the next one. */
+const trustedBefore = getCACertificates('default')
+
+/** Variables through which an SDK of Azure's could find a login, a proxy or a log level of this machine. */
+const ambient = /^(AZURE_|IDENTITY_|IMDS_|MSI_|ARM_|SYSTEM_|(HTTPS?|ALL|NO)_PROXY$|DEBUG$|TYPESPEC_)/i
+
+/** Variables of a login with the fake's client secret, and with nothing else. */
+export const clientSecretLogin = (fake: FakeAzure): Record<string, string> => ({
+  AZURE_TENANT_ID: fake.tenantId,
+  AZURE_CLIENT_ID: fake.clientId,
+  AZURE_CLIENT_SECRET: fake.clientSecret,
+  AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential',
+})
+
+/**
+ * Make this process take `fake` for Azure: its proxy, its certificate, `variables` and no other of Azure's, an empty home.
+ * The SDK reads all of that from the process itself, so there is no other way to leave the SDK unchanged.
+ */
+export function enter(fake: FakeAzure, variables: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(process.env)) if (ambient.test(name)) delete process.env[name]
+  const home = mkdtempSync(join(tmpdir(), 'azure-home-'))
+  // PATH too: an `az` or `pwsh` of this machine is not to be asked.
+  Object.assign(process.env, {HOME: home, PATH: home, HTTPS_PROXY: fake.proxyUrl, NO_PROXY: '', ...variables})
+  setDefaultCACertificates([...trustedBefore, fake.certificate])
+}
+
+/** Forget the certificates of all fakes. */
+export const trustNoFake = (): void => setDefaultCACertificates(trustedBefore)
+
+export const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: Settings = {}): Promise<Provider> =>
+  azure.connect({name: 'default', settings: {vault_url: `${vaultUrl}/`, ...settings}}, testHost(host))
+
+/** A fake with one vault, `my-keyvault`, and this process logged in with a client secret. */
+export async function startBed(): Promise<Bed & {readonly fake: FakeAzure; readonly url: string}> {
+  const fake = await startFakeAzure()
+  const url = fake.addVault('my-keyvault')
+  enter(fake, clientSecretLogin(fake))
+  const done = async () => {}
+  return {
+    fake,
+    url,
+    // A shorter deadline than people's, so that waiting for one that never comes is short too.
+    connect: (host) => connectTo(url, {callTimeoutMs: 5000, ...host}),
+    seed: async (name, value) => void fake.set('my-keyvault', name, value),
+    addVersion: async (name, value) => void fake.set('my-keyvault', name, value),
+    forbid: (name) => done().then(() => fake.forbid(name, 'ForbiddenByRbac')),
+    rejectLogin: () => done().then(() => fake.rejectLogin()),
+    disable: (name) => done().then(() => fake.disable('my-keyvault', name)),
+    fail: (status, times, retryAfterSeconds) =>
+      fake.fail({kind: 'status', status, times, ...(retryAfterSeconds !== undefined && {retryAfterSeconds})}),
+    delay: fake.delay,
+    silence: () => fake.silence('vault', 'login'),
+    reads: () => fake.requests().filter(({operation}) => operation === 'get'),
+    logins: fake.tokenRequests,
+    credentials: [fake.clientSecret, fake.federatedToken],
+    stop: fake.stop,
+  }
+}

@@ -5,6 +5,8 @@ import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {text} from 'node:stream/consumers'
 
+import type {Certificate} from './certificate.ts'
+
 /** The fields of a secret, as somebody stored them. */
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -55,12 +57,12 @@ const keptVersions = 10
  * It starts with a KV 2 mount `secret`, a KV 1 mount `kv1`, and the root token in `rootToken`.
  *
  * @param options.namespaces - as an Enterprise server has them. Left out, the header is ignored, as the open edition does.
- * @param options.tls - listen on HTTPS with this certificate for `localhost`.
+ * @param options.tls - listen on HTTPS with this certificate.
  */
 export async function startFakeVault(
   options: {
     readonly namespaces?: readonly string[]
-    readonly tls?: {readonly key: string; readonly cert: string}
+    readonly tls?: Certificate
     readonly port?: number
   } = {},
 ) {
@@ -167,7 +169,9 @@ export async function startFakeVault(
     )
   }
 
-  const server = options.tls ? createTlsServer(options.tls, listener) : createPlainServer(listener)
+  const server = options.tls
+    ? createTlsServer({key: options.tls.key, cert: options.tls.certificate}, listener)
+    : createPlainServer(listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port ?? 0, '127.0.0.1', resolve)
@@ -175,7 +179,7 @@ export async function startFakeVault(
   const {port} = server.address() as AddressInfo
 
   return {
-    url: options.tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`,
+    url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     rootToken: addToken(),
     /** Everything that came in, oldest first. */
     log: log as readonly LoggedRequest[],

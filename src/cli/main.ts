@@ -16,7 +16,15 @@ export type Layout = {
  * Switches of other people's debug output that would print tokens and values: oclif's and node-vault's (DEBUG), the Azure
  * SDK's and gRPC's. Whoever sets them in a shell for another program doesn't want our keys in that log.
  */
-const leaking = ['DEBUG', 'AZURE_LOG_LEVEL', 'GRPC_TRACE', 'GRPC_NODE_TRACE', 'GRPC_VERBOSITY', 'GRPC_NODE_VERBOSITY', 'GOOGLE_SDK_NODE_LOGGING']
+const leaking = [
+  'DEBUG',
+  'AZURE_LOG_LEVEL',
+  'GRPC_TRACE',
+  'GRPC_NODE_TRACE',
+  'GRPC_VERBOSITY',
+  'GRPC_NODE_VERBOSITY',
+  'GOOGLE_SDK_NODE_LOGGING',
+]
 
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {

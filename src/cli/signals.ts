@@ -16,7 +16,8 @@ export function abortOnSignals(): AbortSignal {
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(exitCodes[name])
-      const [code, word] = name === 'SIGINT' ? (['INTERRUPTED', 'Interrupted'] as const) : (['TERMINATED', 'Terminated'] as const)
+      const [code, word] =
+        name === 'SIGINT' ? (['INTERRUPTED', 'Interrupted'] as const) : (['TERMINATED', 'Terminated'] as const)
       controller.abort(new EnvdriftError(code, word, {suggestions: ['Run the command again to finish.']}))
       setTimeout(() => process.exit(exitCodes[name]), graceMs).unref()
     })

@@ -8,10 +8,14 @@ export function wrapped(text: string, width: number, indent: number): string {
   if (width === Infinity) return text
   const lines = text.split('\n').flatMap((line) => {
     const lead = /^ */.exec(line)?.[0] ?? ''
-    const [first = '', ...rest] = wrapAnsi(line.slice(lead.length), Math.max(10, width - Math.max(indent, lead.length)), {
-      hard: false,
-      trim: true,
-    }).split('\n')
+    const [first = '', ...rest] = wrapAnsi(
+      line.slice(lead.length),
+      Math.max(10, width - Math.max(indent, lead.length)),
+      {
+        hard: false,
+        trim: true,
+      },
+    ).split('\n')
     return [lead + first, ...rest.map((part) => ' '.repeat(indent) + part)]
   })
   return lines.join('\n')

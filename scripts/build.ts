@@ -1,0 +1,53 @@
+/** Builds dist/: one bundle per command with shared chunks, every dependency inside, and oclif's manifest. */
+import {globSync, rmSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+
+import {Plugin} from '@oclif/core/config'
+import {build} from 'esbuild'
+
+import packageJson from '../package.json' with {type: 'json'}
+
+const root = join(import.meta.dirname, '..')
+const out = join(root, 'dist')
+rmSync(out, {recursive: true, force: true})
+
+await build({
+  absWorkingDir: root,
+  entryPoints: ['src/cli/start.ts', ...globSync('src/commands/**/*.ts', {cwd: root})].map((file) => ({
+    in: file,
+    out: file.replace(/^src\/(?:cli\/)?/, '').replace(/\.ts$/, ''),
+  })),
+  outdir: out,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node22.18',
+  keepNames: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  // CommonJS packages inside an ES module bundle look for these.
+  banner: {
+    js: [
+      "import {createRequire as __createRequire} from 'node:module';",
+      "import {fileURLToPath as __fileURLToPath} from 'node:url';",
+      "import {dirname as __dirnameOf} from 'node:path';",
+      'const require = __createRequire(import.meta.url);',
+      'const __filename = __fileURLToPath(import.meta.url);',
+      'const __dirname = __dirnameOf(__filename);',
+    ].join('\n'),
+  },
+  logLevel: 'warning',
+})
+
+const plugin = new Plugin({
+  root: out,
+  ignoreManifest: true,
+  errorOnManifestCreate: true,
+  isRoot: true,
+  type: 'core',
+  pjson: {...packageJson, oclif: {...packageJson.oclif, commands: './commands'}} as never,
+})
+await plugin.load()
+writeFileSync(join(out, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)

@@ -1,0 +1,183 @@
+import {extname, resolve} from 'node:path'
+import {pathToFileURL} from 'node:url'
+
+import type {ErrorObject, ValidateFunction} from 'ajv'
+
+import {EnvdriftError} from '../core/errors.ts'
+import {printable} from '../core/text.ts'
+import {readTextFile, statKind} from '../system/files.ts'
+import type {Validate} from '../workflows/prove.ts'
+
+type SchemaFlags = {
+  readonly ci: boolean
+  readonly schema?: string | undefined
+  readonly 'service-dir'?: string | undefined
+  readonly 'validate-schema': boolean
+  readonly 'allow-schema-code': boolean
+}
+
+/** What a Standard Schema exports: https://standardschema.dev, version 1. */
+type StandardSchema = {
+  readonly '~standard': {readonly validate: (value: unknown) => unknown}
+}
+
+type StandardIssue = {
+  readonly path?: readonly (PropertyKey | {readonly key: PropertyKey})[]
+  readonly [detail: string]: unknown
+}
+
+const moduleEndings: ReadonlySet<string> = new Set(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'])
+
+/**
+ * The schema of `--schema`, ready to hold variables against; `undefined` without `--validate-schema`.
+ *
+ * A `.json` file is a JSON Schema (draft-07, or 2020-12 when `$schema` says so). A module is code that runs: only because
+ * a person typed its name, and with `--ci` only with `--allow-schema-code`, since a pull request can change the module.
+ *
+ * @throws EnvdriftError SCHEMA_UNUSABLE, CONFIG_NOT_ALLOWED.
+ */
+export async function loadSchema(flags: SchemaFlags, cwd: string): Promise<Validate | undefined> {
+  if (!flags['validate-schema'] || flags.schema === undefined) return undefined
+  const start = resolve(cwd, flags['service-dir'] ?? '.')
+  if (extname(flags.schema) === '.json') return jsonSchema(resolve(start, flags.schema))
+  const [, file = '', name] = /^(.+?)(?::([\w$]+))?$/.exec(flags.schema) ?? []
+  if (!moduleEndings.has(extname(file))) {
+    throw unusable(flags.schema, 'is neither a .json file nor a module (.ts, .mjs, .js)', [
+      'Write the schema as JSON Schema, or name a module and its export: --schema schema.ts:settings. Python classes cannot be loaded.',
+    ])
+  }
+  if (flags.ci && !flags['allow-schema-code']) {
+    throw new EnvdriftError(
+      'CONFIG_NOT_ALLOWED',
+      `--schema ${printable(flags.schema)} is code, and with --ci no code of the repository runs`,
+      {
+        suggestions: [
+          'Use a JSON Schema file.',
+          'Or add --allow-schema-code if nobody can change that module without your review.',
+        ],
+      },
+    )
+  }
+  return moduleSchema(resolve(start, file), name)
+}
+
+/**
+ * Environment variables are strings: number, integer, boolean and null accept a string that spells one. A violation is
+ * told by the schema's own words, never by ajv's text about the value.
+ */
+async function jsonSchema(path: string): Promise<Validate> {
+  const schema = parseJson(path, await textOf(path))
+  const draft = typeof schema === 'object' && schema !== null && '$schema' in schema ? String(schema.$schema) : ''
+  const {Ajv} = await (draft.includes('2020-12')
+    ? import('ajv/dist/2020.js').then(({Ajv2020}) => ({Ajv: Ajv2020}))
+    : import('ajv'))
+  const {default: addFormats} = await import('ajv-formats')
+  const ajv = new Ajv({coerceTypes: true, allErrors: true, strict: false, validateFormats: true, logger: false})
+  addFormats.default(ajv)
+  let check: ValidateFunction
+  try {
+    check = ajv.compile(schema as object)
+  } catch (error) {
+    throw unusable(path, 'is not a valid JSON Schema', ['Check it with a JSON Schema validator.'], error)
+  }
+  return async (values) => {
+    // A copy: ajv writes coerced values back.
+    if (check({...values}) === true) return []
+    return (check.errors ?? []).map(violationOf)
+  }
+}
+
+function violationOf({keyword, instancePath, params, schemaPath}: ErrorObject): {name: string; rule: string} {
+  const name = instancePath.split('/')[1]?.replaceAll('~1', '/').replaceAll('~0', '~')
+  const {missingProperty, additionalProperty, type, format, limit, pattern, allowedValues} = params as Record<
+    string,
+    unknown
+  >
+  if (typeof missingProperty === 'string') return {name: missingProperty, rule: 'required'}
+  if (typeof additionalProperty === 'string') return {name: additionalProperty, rule: 'not in the schema'}
+  const detail =
+    type ?? format ?? limit ?? pattern ?? (Array.isArray(allowedValues) ? allowedValues.join(' | ') : undefined)
+  return {
+    name: name ?? '(all variables)',
+    rule: detail === undefined ? `${keyword} (${schemaPath})` : `${keyword} ${String(detail)}`,
+  }
+}
+
+async function moduleSchema(path: string, name: string | undefined): Promise<Validate> {
+  if ((await statKind(path)) !== 'file') throw missing(path)
+  let loaded: Record<string, unknown>
+  try {
+    loaded = (await import(pathToFileURL(path).href)) as Record<string, unknown>
+  } catch (error) {
+    throw unusable(
+      path,
+      `could not be loaded (${error instanceof Error ? error.name : 'error'})`,
+      ['Run it with node to see why.'],
+      error,
+    )
+  }
+  const schema = loaded[name ?? 'default']
+  if (!isStandardSchema(schema)) {
+    throw unusable(path, `has no Standard Schema under the name ${name ?? 'default'}`, [
+      'Export one made by zod, valibot or arktype, and name it: --schema file.ts:exportName.',
+    ])
+  }
+  return async (values) => {
+    let result: unknown
+    try {
+      result = await schema['~standard'].validate({...values})
+    } catch (error) {
+      throw unusable(path, 'threw while it validated', ['Run it with node to see why.'], error)
+    }
+    const {issues = []} = (result ?? {}) as {issues?: readonly StandardIssue[]}
+    return issues.map((issue) => ({name: nameOf(issue), rule: ruleOf(issue)}))
+  }
+}
+
+const isStandardSchema = (value: unknown): value is StandardSchema =>
+  (typeof value === 'object' || typeof value === 'function') &&
+  value !== null &&
+  typeof (value as Partial<StandardSchema>)['~standard']?.validate === 'function'
+
+function nameOf({path}: StandardIssue): string {
+  const [first] = path ?? []
+  if (first === undefined) return '(all variables)'
+  return String(typeof first === 'object' ? first.key : first)
+}
+
+/** An issue's `message` may quote the value (valibot's does); what the libraries say of the rule itself doesn't. */
+function ruleOf(issue: StandardIssue): string {
+  const words = ['code', 'type', 'expected', 'format', 'minimum', 'maximum', 'requirement'].flatMap((key) => {
+    const value = issue[key]
+    return typeof value === 'string' || typeof value === 'number' ? [String(value)] : []
+  })
+  return words.length === 0 ? 'violates the schema' : [...new Set(words)].join(' ')
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    const text = await readTextFile(path)
+    if (text !== undefined) return text
+  } catch (error) {
+    throw unusable(path, 'could not be read', ['Name a JSON Schema file that can be read.'], error)
+  }
+  throw missing(path)
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw unusable(path, 'is not JSON', ['Check it with a JSON Schema validator.'], error)
+  }
+}
+
+const missing = (path: string): EnvdriftError =>
+  unusable(path, 'does not exist', ['Check --schema; a relative path starts at --service-dir, else where you are.'])
+
+const unusable = (
+  path: string,
+  what: string,
+  suggestions: readonly [string, ...string[]],
+  cause?: unknown,
+): EnvdriftError => new EnvdriftError('SCHEMA_UNUSABLE', `The schema ${printable(path)} ${what}`, {suggestions, cause})

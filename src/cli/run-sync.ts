@@ -1,0 +1,125 @@
+import {loadConfig} from '../config/load-config.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import type {Result} from '../core/report.ts'
+import {Secret} from '../core/secret.ts'
+import {syncResult} from '../report/sync.ts'
+import {sync, type SyncOptions} from '../workflows/sync.ts'
+import {loadSchema} from './load-schema.ts'
+import {vaultPassword, type PasswordFlags} from './password.ts'
+import {makeProgress} from './progress.ts'
+import {makePrompt} from './prompt.ts'
+import {abortOnSignals} from './signals.ts'
+import {wantsProgress} from './terminal.ts'
+import {configPort, connectWith, makeFiles, makeGit, specs} from './wire.ts'
+
+/** The flags of `envdrift sync`, as oclif parsed them. */
+export type SyncFlags = PasswordFlags & {
+  readonly config?: string | undefined
+  readonly provider?: string | undefined
+  readonly 'vault-url'?: string | undefined
+  readonly region?: string | undefined
+  readonly 'project-id'?: string | undefined
+  readonly profile?: string | undefined
+  readonly token?: string | undefined
+  readonly schema?: string | undefined
+  readonly 'service-dir'?: string | undefined
+  readonly verify: boolean
+  readonly force: boolean
+  readonly ci: boolean
+  readonly quiet: boolean
+  readonly 'check-decryption': boolean
+  readonly 'validate-schema': boolean
+  readonly 'allow-schema-code': boolean
+  readonly 'skip-key-match': boolean
+  readonly 'require-coverage': boolean
+}
+
+/** `envdrift sync`: the composition root that joins configuration, ports and workflow. */
+export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message: string) => void}): Promise<Result> {
+  refuseSenseless(flags)
+  const signal = abortOnSignals()
+  const config = await loadConfig(configFlags(flags), configPort(), specs)
+  for (const warning of config.warnings) warn(warning)
+  const validate = await loadSchema(flags, process.cwd())
+
+  const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))
+  const prompt = makePrompt(process.stdin, process.stderr, signal)
+  const interactive = !flags.ci && process.stdin.isTTY
+  const options: SyncOptions = {
+    verify: flags.verify,
+    force: flags.force,
+    ci: flags.ci,
+    checkDecryption: flags['check-decryption'],
+    skipKeyMatch: flags['skip-key-match'],
+    validate,
+  }
+  try {
+    const report = await sync(config, options, {
+      connect: connectWith({
+        config,
+        interactive,
+        token: await tokenOf(flags, warn),
+        warn,
+        vaultPassword: vaultPassword(flags, {interactive, warn, signal, config}),
+      }),
+      files: makeFiles(config, signal, () => new Date()),
+      git: makeGit(signal),
+      ask: (question) => {
+        progress.clear()
+        return prompt.ask(question)
+      },
+      progress: progress.show,
+      warn,
+      signal,
+    })
+    return syncResult(report)
+  } finally {
+    progress.clear()
+    prompt.close()
+  }
+}
+
+const configFlags = (flags: SyncFlags): Parameters<typeof loadConfig>[0] => ({
+  ...(flags.config === undefined ? {} : {config: flags.config}),
+  ...(flags.provider === undefined ? {} : {provider: flags.provider}),
+  ...(flags['vault-url'] === undefined ? {} : {vaultUrl: flags['vault-url']}),
+  ...(flags.region === undefined ? {} : {region: flags.region}),
+  ...(flags['project-id'] === undefined ? {} : {projectId: flags['project-id']}),
+  ...(flags.profile === undefined ? {} : {profile: flags.profile}),
+  token: flags.token !== undefined,
+  requireCoverage: flags['require-coverage'],
+  ci: flags.ci,
+})
+
+function refuseSenseless(flags: SyncFlags): void {
+  const refuse = (message: string, suggestion: string): never => {
+    throw new EnvdriftError('USAGE', message, {suggestions: [suggestion]})
+  }
+  if (flags.schema !== undefined && !flags['validate-schema']) {
+    refuse('--schema does nothing without --validate-schema', 'Add --validate-schema, or leave --schema out.')
+  }
+  if (flags['validate-schema'] && flags.schema === undefined) {
+    refuse('--validate-schema needs a schema', 'Name one: --schema schema.json')
+  }
+  if (flags['service-dir'] !== undefined && flags.schema === undefined) {
+    refuse('--service-dir does nothing without --schema', 'Add --validate-schema --schema FILE, or leave it out.')
+  }
+  if (flags['skip-key-match'] && flags.verify) {
+    refuse('--skip-key-match makes no sense with --verify, which installs nothing', 'Leave one of them out.')
+  }
+}
+
+/** `--token -` reads stdin; anything else on a command line is open to every process of the machine. */
+async function tokenOf({token}: SyncFlags, warn: (message: string) => void): Promise<Secret | undefined> {
+  if (token === undefined) return undefined
+  if (token !== '-') {
+    warn('--token on a command line is visible to every process; use VAULT_TOKEN, ~/.vault-token or --token - (stdin)')
+    return new Secret(token)
+  }
+  const {text} = await import('node:stream/consumers')
+  const read = (await text(process.stdin)).trim()
+  if (read !== '') return new Secret(read)
+  throw new EnvdriftError('NOT_LOGGED_IN', '--token - found no token on standard input', {
+    suggestions: ['Pipe the token in, or set VAULT_TOKEN.'],
+  })
+}

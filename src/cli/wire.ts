@@ -1,0 +1,115 @@
+import {readdir, realpath} from 'node:fs/promises'
+import {setDefaultAutoSelectFamilyAttemptTimeout} from 'node:net'
+import {homedir} from 'node:os'
+import {join} from 'node:path'
+
+import type {ConfigPort} from '../config/config-port.ts'
+import type {Config, ProviderSpecs, VaultConfig} from '../config/config.ts'
+import type {Host} from '../core/provider-spec.ts'
+import type {Secret} from '../core/secret.ts'
+import type {Provider} from '../providers/provider.ts'
+import {registry, type ProviderId} from '../providers/registry.ts'
+import {configDir, stateDir} from '../system/directories.ts'
+import {isCode, readAnyTextFile, readTextFile, replaceFile, statKind, unreadable} from '../system/files.ts'
+import {ignoredFiles, listEnvFiles, trackedFiles} from '../system/git.ts'
+import {withLock} from '../system/lock.ts'
+import type {Files, Git} from '../workflows/ports.ts'
+
+/** Node tries a second address of a host after so long, in milliseconds; its own 250 are too short across continents. */
+const addressAttemptMs = 2_000
+
+export const specs: ProviderSpecs = Object.fromEntries(Object.entries(registry).map(([id, {spec}]) => [id, spec]))
+
+/** The machine as reading a configuration sees it. */
+export function configPort(): ConfigPort {
+  return {
+    cwd: process.cwd(),
+    home: homedir(),
+    env: process.env,
+    userConfigPath: join(configDir(process.env, homedir()), 'config.toml'),
+    kind: statKind,
+    readText: (path) => readTextFile(path, {maxBytes: configLimitBytes}),
+    realpath: async (path) => {
+      try {
+        return await realpath(path)
+      } catch (error) {
+        if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined
+        throw unreadable(path, error)
+      }
+    },
+  }
+}
+
+/** 10,000 mappings take about 1 MB, in bytes. */
+const configLimitBytes = 16 * 1024 * 1024
+
+/** The file system as workflows see it. */
+export function makeFiles({backups}: Pick<Config, 'backups'>, signal: AbortSignal, now: () => Date): Files {
+  return {
+    kind: statKind,
+    list: async (directory) => {
+      try {
+        return await readdir(directory)
+      } catch (error) {
+        throw unreadable(directory, error)
+      }
+    },
+    realPath: async (path) => {
+      try {
+        return await realpath(path)
+      } catch (error) {
+        throw unreadable(path, error)
+      }
+    },
+    readText: (path, within) => readTextFile(path, {within}),
+    readAnyText: (path, within) => readAnyTextFile(path, {within}),
+    replace: (path, change) => replaceFile(path, {...change, backup: {keep: backups, now: now()}}),
+    withLock: async (path, run) => {
+      // Two names of one file are one lock; a file that isn't there yet is named by its folder.
+      const name = await realpath(path).catch(() => path)
+      return withLock(name, {stateDir: stateDir(process.env, homedir()), signal}, run)
+    },
+  }
+}
+
+export function makeGit(signal: AbortSignal): Git {
+  const options = {env: process.env, signal}
+  return {
+    tracked: (repository, paths) => trackedFiles(repository, paths, options),
+    ignored: (repository, paths) => ignoredFiles(repository, paths, options),
+    listEnvFiles: (repository) => listEnvFiles(repository, options),
+  }
+}
+
+export type HostOptions = {
+  readonly config: Pick<Config, 'maxWorkers' | 'callTimeoutMs'>
+  readonly interactive: boolean
+  readonly token: Secret | undefined
+  readonly warn: (message: string) => void
+  readonly vaultPassword: Host['vaultPassword']
+}
+
+/** Connects vaults; a provider's code is loaded here, when the first of its vaults is used. */
+export function connectWith({
+  config,
+  interactive,
+  token,
+  warn,
+  vaultPassword,
+}: HostOptions): (vault: VaultConfig) => Promise<Provider> {
+  const host: Host = {
+    env: process.env,
+    home: homedir(),
+    maxInFlight: config.maxWorkers,
+    callTimeoutMs: config.callTimeoutMs,
+    interactive,
+    warn,
+    vaultPassword,
+    ...(token === undefined ? {} : {token}),
+  }
+  return async ({name, provider: id, settings}) => {
+    setDefaultAutoSelectFamilyAttemptTimeout(addressAttemptMs)
+    const {provider} = await registry[id as ProviderId].load()
+    return provider.connect({name, settings}, host)
+  }
+}

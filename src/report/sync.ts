@@ -1,0 +1,346 @@
+import {isAbsolute, relative, sep} from 'node:path'
+
+import type {EnvdriftError} from '../core/errors.ts'
+import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
+import type {Sight, SkipReason} from '../core/plan.ts'
+import {errorDocument, reasonOf, type Output, type Result, type Style} from '../core/report.ts'
+import {printable} from '../core/text.ts'
+import {errorOutputs, warningOutput} from './errors.ts'
+import {paint} from './paint.ts'
+import {wrapped} from './wrapped.ts'
+
+/** What `envdrift sync` prints, and its `--json` document (schema: docs/schemas/sync.schema.json). */
+export const syncResult = (report: SyncReport): Result => ({
+  reason: exitReasonOf(report),
+  document: document(report),
+  outputs: async (style) => [
+    ...sharedErrors(report, style),
+    ...rows(report, style),
+    ...(style.quiet ? [] : [await summary(report, style)]),
+    ...coverageWarnings(report, style),
+  ],
+})
+
+const icons = {created: '+', updated: '~', skipped: '=', ephemeral: '-', error: 'x'} as const
+
+/** A row for each mapping, its details indented below it. `--quiet` leaves only what is wrong. */
+function rows(report: SyncReport, style: Style): readonly Output[] {
+  const {outcomes} = report
+  const uses = new Map<string, number>()
+  for (const {mapping} of outcomes) uses.set(mapping.folderPath, (uses.get(mapping.folderPath) ?? 0) + 1)
+  const shared = sharedOf(outcomes)
+  return outcomes
+    .filter((outcome) => !style.quiet || isBad(outcome))
+    .map((outcome) => ({
+      to: 'stdout',
+      text: row(outcome, {report, style, alone: uses.get(outcome.mapping.folderPath) === 1, shared}),
+    }))
+}
+
+type Around = {
+  readonly report: SyncReport
+  readonly style: Style
+  /** Only one mapping has this folder, so the folder says which row this is. */
+  readonly alone: boolean
+  readonly shared: ReadonlySet<EnvdriftError>
+}
+
+function row(outcome: Outcome, {report, style, alone, shared}: Around): string {
+  const {mapping, status} = outcome
+  const color = paint(style.color)
+  const tint = {
+    created: color.green,
+    updated: color.yellow,
+    skipped: color.dim,
+    ephemeral: color.cyan,
+    error: color.red,
+  }[status]
+  const which = alone
+    ? ''
+    : ` (${printable(mapping.ref.name)}, ${mapping.environment === undefined ? mapping.key : printable(mapping.environment)})`
+  const why = outcome.status === 'skipped' ? skipWord(outcome.reason, report) : ''
+  const lines = [`  ${tint(icons[status])} ${printable(mapping.folderPath)}${which} - ${tint(status)}${why}`]
+  if (outcome.status === 'updated' && outcome.backup !== undefined)
+    lines.push(`    Backup: ${shownPath(outcome.backup, report)}`)
+  if (outcome.status === 'error') {
+    lines.push(`    Error: ${withShownPaths(outcome.error.message, report)}`)
+    if (outcome.local) lines.push(`    Local:  ${sightOf(outcome.local)}`)
+    if (outcome.vault) lines.push(`    Vault:  ${sightOf(outcome.vault)}`)
+    if (!shared.has(outcome.error))
+      lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(text, report)}`))
+  }
+  if (outcome.decryption) lines.push(...decryptionLines(outcome.decryption, style))
+  if (outcome.schema) lines.push(...schemaLines(outcome.schema))
+  if (style.verbose) lines.push(...verboseLines(outcome, report))
+  return `${lines.map((line) => wrapped(line, style.width, line.startsWith('    ') ? 6 : 4)).join('\n')}\n`
+}
+
+const isBad = ({status, decryption, schema}: Outcome): boolean =>
+  status === 'error' || decryption?.kind === 'failed' || schema?.kind === 'violated' || schema?.kind === 'failed'
+
+function skipWord(reason: SkipReason, report: SyncReport): string {
+  switch (reason.kind) {
+    case 'in-sync':
+      return ''
+    case 'declined':
+      return ' (declined)'
+    case 'no-access':
+      return ' (no access; required in CI)'
+    case 'sops':
+      return ' (managed by SOPS)'
+    case 'matches-public-key':
+      return ` (matches the public key in ${shownPath(reason.envFile, report).split('/').at(-1) ?? ''})`
+  }
+}
+
+const sightOf = ({fingerprint, version}: Sight): string =>
+  version === undefined ? fingerprint : `${fingerprint} (version ${printable(version)})`
+
+function decryptionLines(result: DecryptionResult, style: Style): readonly string[] {
+  const color = paint(style.color)
+  switch (result.kind) {
+    case 'passed': {
+      const plain = result.plain.length === 0 ? '' : ` (${count(result.plain.length, 'value')} not encrypted)`
+      const names =
+        style.verbose && result.plain.length > 0
+          ? [`      Not encrypted: ${result.plain.map((n) => printable(n)).join(', ')}`]
+          : []
+      return [`    Decryption: ${color.green('PASSED')}${plain}`, ...names]
+    }
+    case 'failed': {
+      const names = result.names.map((name) => printable(name)).join(', ')
+      return [`    Decryption: ${color.red('FAILED')} (${result.why ?? `the key does not open ${names}`})`]
+    }
+    case 'skipped':
+      return [`    Decryption: skipped (${result.why})`]
+  }
+}
+
+function schemaLines(result: SchemaResult): readonly string[] {
+  switch (result.kind) {
+    case 'valid':
+      return ['    Schema: valid']
+    case 'violated':
+      return [
+        `    Schema: ${count(result.violations.length, 'violation')}`,
+        ...result.violations.map(({name, rule}) => `      ${printable(name)}: ${printable(rule)}`),
+      ]
+    case 'failed':
+      return [`    Schema: ${result.error.message}`, ...result.error.suggestions.map((text) => `    → ${text}`)]
+    case 'skipped':
+      return [`    Schema: skipped (${result.why})`]
+  }
+}
+
+function verboseLines({mapping, warning}: Outcome, report: SyncReport): readonly string[] {
+  return [
+    `    Secret: ${printable(mapping.ref.name)} in ${printable(mapping.ref.vault)}`,
+    `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, report)}`,
+    `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, report)}`,
+    ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(warning, report)}`]),
+  ]
+}
+
+/** The panel of the original, 40 columns wide: within what the narrowest terminal shows. */
+async function summary(report: SyncReport, style: Style): Promise<Output> {
+  const {outcomes, checkDecryption, coverage} = report
+  const counts = countsOf(outcomes)
+  const lines = [
+    `Services processed: ${outcomes.length}`,
+    `Created: ${counts.created}`,
+    `Updated: ${counts.updated}`,
+    `Skipped: ${counts.skipped}`,
+    ...(counts.ephemeral > 0 ? [`Ephemeral: ${counts.ephemeral}`] : []),
+    `Errors: ${counts.errors}`,
+    ...(checkDecryption ? ['', 'Decryption Tests:', `  Passed: ${counts.passed}`, `  Failed: ${counts.failed}`] : []),
+    ...(report.validateSchema
+      ? ['', 'Schema Validation:', `  Valid: ${counts.valid}`, `  Invalid: ${counts.invalid}`]
+      : []),
+  ]
+  const {default: boxen} = await import('boxen')
+  const panel = boxen(lines.join('\n'), {
+    title: 'Sync Summary',
+    titleAlignment: 'center',
+    borderStyle: 'round',
+    padding: {left: 1, right: 1},
+    width: Math.min(40, style.width),
+  })
+  const color = paint(style.color)
+  const bad = outcomes.filter(isBad).length
+  const verdict =
+    bad > 0
+      ? color.red(`${bad} of ${count(outcomes.length, 'service')} failed`)
+      : exitReasonOf(report) === 'ok'
+        ? color.green(report.mode === 'verify' ? 'All services are in sync' : 'All services synced successfully')
+        : color.red('Not every encrypted env file is covered')
+  const covered =
+    coverage === undefined
+      ? []
+      : [
+          `${coverage.total - coverage.uncovered.length} of ${count(coverage.total, 'encrypted env file')} ${coverage.total === 1 ? 'is' : 'are'} covered`,
+        ]
+  return {
+    to: 'stdout',
+    text: `\n${panel}\n${[verdict, ...covered].map((line) => wrapped(line, style.width, 2)).join('\n')}\n`,
+  }
+}
+
+function countsOf(
+  outcomes: readonly Outcome[],
+): Readonly<
+  Record<'created' | 'updated' | 'skipped' | 'ephemeral' | 'errors' | 'passed' | 'failed' | 'valid' | 'invalid', number>
+> {
+  const number = (is: (outcome: Outcome) => boolean): number => outcomes.filter(is).length
+  return {
+    created: number(({status}) => status === 'created'),
+    updated: number(({status}) => status === 'updated'),
+    skipped: number(({status}) => status === 'skipped'),
+    ephemeral: number(({status}) => status === 'ephemeral'),
+    errors: number(({status}) => status === 'error'),
+    passed: number(({decryption}) => decryption?.kind === 'passed'),
+    failed: number(({decryption}) => decryption?.kind === 'failed'),
+    valid: number(({schema}) => schema?.kind === 'valid'),
+    invalid: number(({schema}) => schema?.kind === 'violated' || schema?.kind === 'failed'),
+  }
+}
+
+function coverageWarnings({coverage}: SyncReport, style: Style): readonly Output[] {
+  if (coverage === undefined) return []
+  return coverage.uncovered.map((path) =>
+    coverage.required
+      ? errorOutputs(notCovered(path), style)[0]!
+      : warningOutput(`${printable(path)} is encrypted, but no mapping names it: nothing checks its key`, style),
+  )
+}
+
+const notCovered = (path: string): EnvdriftError =>
+  ({
+    message: `${printable(path)} is encrypted, but no mapping names it (coverage is required)`,
+    suggestions: [],
+  }) as unknown as EnvdriftError
+
+/**
+ * Trouble that a whole vault has (nobody is logged in, no answer) is explained once, on stderr; the rows of that vault say
+ * only what happened.
+ */
+const wholeVault: ReadonlySet<string> = new Set([
+  'NOT_LOGGED_IN',
+  'LOGIN_REFUSED',
+  'UNREACHABLE',
+  'TLS_REFUSED',
+  'VAULT_SEALED',
+  'VAULT_NOT_FOUND',
+  'VAULT_WRONG_PASSWORD',
+  'VAULT_PASSWORD_MISSING',
+  'VAULT_CORRUPT',
+  'NOT_A_VAULT',
+  'VAULT_TOO_NEW',
+])
+
+function sharedOf(outcomes: readonly Outcome[]): ReadonlySet<EnvdriftError> {
+  return new Set(
+    outcomes.flatMap((outcome) =>
+      outcome.status === 'error' && wholeVault.has(outcome.error.code) ? [outcome.error] : [],
+    ),
+  )
+}
+
+function sharedErrors({outcomes}: SyncReport, style: Style): readonly Output[] {
+  const once = new Map<string, EnvdriftError>()
+  for (const outcome of outcomes) {
+    if (outcome.status !== 'error' || !wholeVault.has(outcome.error.code)) continue
+    const id = JSON.stringify([outcome.mapping.ref.vault, outcome.error.code])
+    if (!once.has(id)) once.set(id, outcome.error)
+  }
+  return [...once.values()].flatMap((error) => errorOutputs(error, style))
+}
+
+const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
+
+/** A path as people of this project know it: relative to the configuration, when it lies below it. */
+function shownPath(path: string, {base}: SyncReport): string {
+  const way = relative(base, path)
+  return printable(way === '' || way.startsWith('..') || isAbsolute(way) ? path : way.split(sep).join('/'))
+}
+
+const withShownPaths = (text: string, {base}: SyncReport): string => text.replaceAll(`${base}${sep}`, '')
+
+function document(report: SyncReport): Readonly<Record<string, unknown>> {
+  const {outcomes, coverage, mode, config, base} = report
+  return {
+    ok: exitReasonOf(report) === 'ok',
+    mode,
+    config,
+    base,
+    summary: {services: outcomes.length, ...countsOf(outcomes)},
+    rows: outcomes.map((outcome) => rowDocument(outcome, report)),
+    coverage:
+      coverage === undefined
+        ? null
+        : {
+            total: coverage.total,
+            covered: coverage.total - coverage.uncovered.length,
+            uncovered: coverage.uncovered,
+            required: coverage.required,
+          },
+  }
+}
+
+function rowDocument(outcome: Outcome, report: SyncReport): Readonly<Record<string, unknown>> {
+  const {mapping, status, decryption, schema, warning} = outcome
+  return {
+    folder: printable(mapping.folderPath),
+    vault: printable(mapping.ref.vault),
+    secret: printable(mapping.ref.name),
+    environment: mapping.environment ?? null,
+    key: mapping.key,
+    keysFile: shownPath(mapping.keysFile, report),
+    envFile: mapping.envFile === undefined ? null : shownPath(mapping.envFile, report),
+    status,
+    ...(outcome.status === 'skipped' ? {reason: outcome.reason.kind} : {}),
+    ...(outcome.status === 'updated' && outcome.backup !== undefined
+      ? {backup: shownPath(outcome.backup, report)}
+      : {}),
+    ...(outcome.status === 'error'
+      ? {
+          error: {...errorDocument(outcome.error), exitReason: reasonOf(outcome.error)},
+          local: outcome.local ?? null,
+          vaultValue: outcome.vault ?? null,
+        }
+      : {}),
+    ...(decryption === undefined ? {} : {decryption: decryptionDocument(decryption)}),
+    ...(schema === undefined ? {} : {schema: schemaDocument(schema)}),
+    ...(warning === undefined ? {} : {warning}),
+  }
+}
+
+function decryptionDocument(result: DecryptionResult): Readonly<Record<string, unknown>> {
+  switch (result.kind) {
+    case 'passed':
+      return {status: 'passed', values: result.values, notEncrypted: result.plain.map((name) => printable(name))}
+    case 'failed':
+      return {
+        status: 'failed',
+        names: result.names.map((name) => printable(name)),
+        why: result.why ?? 'the key does not open these values',
+      }
+    case 'skipped':
+      return {status: 'skipped', why: result.why}
+  }
+}
+
+function schemaDocument(result: SchemaResult): Readonly<Record<string, unknown>> {
+  switch (result.kind) {
+    case 'valid':
+      return {status: 'valid'}
+    case 'violated':
+      return {
+        status: 'violated',
+        violations: result.violations.map(({name, rule}) => ({name: printable(name), rule: printable(rule)})),
+      }
+    case 'failed':
+      return {status: 'failed', error: errorDocument(result.error)}
+    case 'skipped':
+      return {status: 'skipped', why: result.why}
+  }
+}

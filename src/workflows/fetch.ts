@@ -1,0 +1,116 @@
+import type {Config} from '../config/config.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import {refId, type SecretRef} from '../core/mapping.ts'
+import {printable} from '../core/text.ts'
+import type {Fetched, Provider} from '../providers/provider.ts'
+import type {SyncPorts} from './ports.ts'
+
+/** The vaults of a run, connected; each is asked once for each of its secrets. */
+export type Vaults = {
+  /** What the vault said; every reference that was asked for has an answer. */
+  readonly answer: (ref: SecretRef) => Fetched
+  readonly provider: (ref: SecretRef) => Provider | undefined
+  readonly close: () => Promise<void>
+}
+
+/** How long the question "who am I" may take, in milliseconds: it only decorates a message. */
+const whoamiMs = 5_000
+
+/**
+ * Read all secrets of a run: vaults side by side, one login and one connection each, one read for a secret however many
+ * mappings use it. A vault that can't be reached fails its own references only.
+ */
+export async function readVaults(refs: readonly SecretRef[], config: Config, ports: SyncPorts): Promise<Vaults> {
+  const distinct = new Map(refs.map((ref) => [refId(ref), ref]))
+  const byVault = Map.groupBy(distinct.values(), ({vault}) => vault)
+  const answers = new Map<string, Fetched>()
+  const providers = new Map<string, Provider>()
+  const report = (): void => ports.progress(answers.size, distinct.size, 'secrets read')
+
+  async function* readVault(name: string, ofVault: readonly SecretRef[]): AsyncIterable<Fetched> {
+    const vault = config.vaults.get(name)
+    if (vault === undefined) throw new TypeError(`no vault ${name} in the configuration`)
+    const open = new Map(ofVault.map((ref) => [refId(ref), ref]))
+    try {
+      const provider = await ports.connect(vault)
+      providers.set(name, provider)
+      for await (const answer of provider.read(ofVault, ports.signal)) {
+        open.delete(refId(answer.ref))
+        yield answer
+      }
+    } catch (error) {
+      if (!(error instanceof EnvdriftError)) throw error
+      for (const ref of open.values()) yield {kind: 'failed', ref, error}
+    }
+  }
+
+  try {
+    await Promise.all(
+      [...byVault].map(async ([name, ofVault]) => {
+        for await (const answer of readVault(name, ofVault)) {
+          answers.set(refId(answer.ref), answer)
+          report()
+        }
+      }),
+    )
+    ports.signal.throwIfAborted()
+    await nameIdentity(answers, providers, ports)
+  } catch (error) {
+    await closeAll(providers)
+    throw error
+  }
+
+  return {
+    answer: (ref) => answers.get(refId(ref)) ?? {kind: 'failed', ref, error: unanswered(ref)},
+    provider: ({vault}) => providers.get(vault),
+    close: () => closeAll(providers),
+  }
+}
+
+const closeAll = async (providers: ReadonlyMap<string, Provider>): Promise<void> => {
+  await Promise.all([...providers.values()].map((provider) => provider.close()))
+}
+
+/** A refusal is easier to mend when it says who was refused. Asked once per vault, and only after a refusal. */
+async function nameIdentity(
+  answers: Map<string, Fetched>,
+  providers: ReadonlyMap<string, Provider>,
+  {signal}: SyncPorts,
+): Promise<void> {
+  const refused = [...answers].flatMap(([id, answer]) =>
+    answer.kind === 'failed' && answer.error.code === 'FORBIDDEN' ? [{id, ref: answer.ref, error: answer.error}] : [],
+  )
+  const vaults = [...new Set(refused.map(({ref}) => ref.vault))]
+  const names = new Map(
+    await Promise.all(vaults.map(async (vault) => [vault, await identityIn(providers.get(vault), signal)] as const)),
+  )
+  for (const {id, ref, error} of refused) {
+    const name = names.get(ref.vault)
+    if (name === undefined) continue
+    const [first = 'Ask for access.', ...more] = error.suggestions
+    answers.set(id, {
+      kind: 'failed',
+      ref,
+      error: new EnvdriftError('FORBIDDEN', `${error.message} (logged in as ${name})`, {
+        suggestions: [first, ...more],
+        cause: error,
+      }),
+    })
+  }
+}
+
+async function identityIn(provider: Provider | undefined, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const identity = await provider?.whoami(AbortSignal.any([signal, AbortSignal.timeout(whoamiMs)]))
+    return identity === undefined ? undefined : `${printable(identity.who)} by ${printable(identity.credential)}`
+  } catch (error) {
+    // Who may not read often may not ask who they are either: then the message goes without.
+    if (error instanceof EnvdriftError) return undefined
+    throw error
+  }
+}
+
+const unanswered = (ref: SecretRef): EnvdriftError =>
+  new EnvdriftError('BAD_RESPONSE', `The vault gave no answer for ${printable(ref.name)}`, {
+    suggestions: ['Run the command again; if it stays so, report it as a bug.'],
+  })

@@ -1,0 +1,183 @@
+import {EnvdriftError} from '../core/errors.ts'
+import type {Finding, Fit, Mapping, Sight} from '../core/plan.ts'
+import {printable} from '../core/text.ts'
+import {publicKeyOf, type PublicKeyLine} from '../keys/env-file.ts'
+import {parseKeyMaterial} from '../keys/key-material.ts'
+import {readKey} from '../keys/keys-file.ts'
+import {fingerprintOf, publicKeysOf, samePrivateKeys, type PrivateKey} from '../keys/private-key.ts'
+import type {Provider} from '../providers/provider.ts'
+import type {Vaults} from './fetch.ts'
+import type {Located} from './locate.ts'
+
+/** A finding together with the key that the vault gave, if it gave one. */
+export type Judgement = {readonly finding: Finding; readonly key: PrivateKey | undefined}
+
+/** How many earlier versions of a secret are looked at, to say which one would fit. */
+const earlierVersions = 5
+
+/**
+ * Hold vault, keys file and env file of one mapping against each other.
+ *
+ * @param keysText - text of the keys file, `undefined` when there is none.
+ * @param search - look through earlier versions when the current one doesn't fit.
+ * @throws EnvdriftError for what makes the env file unusable: public keys that contradict each other.
+ */
+export async function judge(
+  {mapping, env}: Extract<Located, {kind: 'ready'}>,
+  keysText: string | undefined,
+  vaults: Vaults,
+  search: {readonly earlier: boolean; readonly signal: AbortSignal},
+): Promise<Judgement> {
+  const scan = env?.scan
+  const publicKey = scan === undefined ? undefined : publicKeyOf(scan, mapping.key)
+  const asked = await askVault(mapping, publicKey, vaults, search)
+  return {
+    key: asked.key,
+    finding: {
+      mapping,
+      vault: asked.vault,
+      local: await judgeLocal(keysText, mapping, asked.key),
+      envFile: {
+        sops: scan?.sops ?? false,
+        nothingEncrypted: scan !== undefined && scan.publicKeys.length > 0 && scan.encrypted.length === 0,
+      },
+    },
+  }
+}
+
+/** What the keys file says of this mapping's key, next to what the vault says. */
+export async function judgeLocal(
+  keysText: string | undefined,
+  mapping: Mapping,
+  key: PrivateKey | undefined,
+): Promise<Finding['local']> {
+  if (keysText === undefined) return {kind: 'no-file'}
+  const local = readKey(keysText, mapping.key)
+  if (local === undefined) return {kind: 'no-key'}
+  const {value, raw, duplicatesDisagree} = local
+  if (key !== undefined && value !== undefined && !duplicatesDisagree && samePrivateKeys(value, key))
+    return {kind: 'same'}
+  const shown = raw.reveal() === '' ? '(empty)' : await fingerprintOf(value ?? raw)
+  return {
+    kind: 'different',
+    sight: {fingerprint: duplicatesDisagree ? `${shown} (and other lines of the same name)` : shown},
+  }
+}
+
+type PublicKey = PublicKeyLine
+
+async function askVault(
+  mapping: Mapping,
+  publicKey: PublicKey | undefined,
+  vaults: Vaults,
+  search: {readonly earlier: boolean; readonly signal: AbortSignal},
+): Promise<{readonly vault: Finding['vault']; readonly key: PrivateKey | undefined}> {
+  const {ref} = mapping
+  const answer = vaults.answer(ref)
+  const provider = vaults.provider(ref)
+  switch (answer.kind) {
+    case 'absent':
+      return {vault: {kind: 'unusable', error: notInVault(mapping, provider)}, key: undefined}
+    case 'failed':
+      return {
+        vault: {kind: answer.error.code === 'FORBIDDEN' ? 'no-access' : 'unusable', error: answer.error},
+        key: undefined,
+      }
+    case 'found':
+  }
+  try {
+    const key = parseKeyMaterial(answer.value, mapping.key, ref.name)
+    const sight: Sight = {
+      fingerprint: await fingerprintOf(key),
+      ...(answer.version === undefined ? {} : {version: answer.version}),
+    }
+    const fits = await fitOf(key, publicKey, mapping, search.earlier ? provider : undefined, search.signal)
+    return {vault: {kind: 'key', sight, fits}, key}
+  } catch (error) {
+    if (error instanceof EnvdriftError) return {vault: {kind: 'unusable', error}, key: undefined}
+    throw error
+  }
+}
+
+async function fitOf(
+  key: PrivateKey,
+  publicKey: PublicKey | undefined,
+  mapping: Mapping,
+  provider: Provider | undefined,
+  signal: AbortSignal,
+): Promise<Fit> {
+  if (publicKey === undefined) return {kind: 'unknown'}
+  if ((await publicKeysOf(key)).includes(publicKey.value.toLowerCase()))
+    return {kind: 'fits', publicKeyName: publicKey.name}
+  const version = await fittingVersion(publicKey, mapping, provider, signal)
+  return {kind: 'misfit', error: version === undefined ? misfit(mapping, publicKey) : earlierFits(mapping, version)}
+}
+
+/** The newest earlier version of the secret whose key belongs to the env file. */
+async function fittingVersion(
+  publicKey: PublicKey,
+  {ref, key: name}: Mapping,
+  provider: Provider | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (provider === undefined || ref.version !== undefined) return undefined
+  try {
+    for await (const {version, value} of provider.earlier(ref, earlierVersions, signal)) {
+      if (await belongs(value, publicKey, name, ref.name)) return version
+    }
+  } catch (error) {
+    // Only a nicer message is lost: the row is an error anyway.
+    if (!(error instanceof EnvdriftError)) throw error
+  }
+  return undefined
+}
+
+async function belongs(
+  ...[value, publicKey, name, secret]: [Parameters<typeof parseKeyMaterial>[0], PublicKey, Mapping['key'], string]
+): Promise<boolean> {
+  try {
+    return (await publicKeysOf(parseKeyMaterial(value, name, secret))).includes(publicKey.value.toLowerCase())
+  } catch (error) {
+    if (error instanceof EnvdriftError) return false
+    throw error
+  }
+}
+
+const shownEnvFile = ({envFile = ''}: Mapping): string => printable(envFile)
+
+const misfit = (mapping: Mapping, {name, line}: PublicKey): EnvdriftError =>
+  new EnvdriftError(
+    'KEY_MISMATCH',
+    `The vault key does not belong to this file: ${printable(mapping.ref.name)} is not the private key of ${printable(name)} in ${shownEnvFile(mapping)}:${line}`,
+    {
+      suggestions: [
+        'Check that secret_name names the secret of this service and environment.',
+        'If the file was encrypted with a new key, store that key in the vault.',
+        'To install it all the same, add --skip-key-match.',
+      ],
+    },
+  )
+
+const earlierFits = (mapping: Mapping, version: string): EnvdriftError =>
+  new EnvdriftError(
+    'EARLIER_VERSION_FITS',
+    `The vault key does not belong to this file: the current version of ${printable(mapping.ref.name)} does not, version ${printable(version)} does (${shownEnvFile(mapping)})`,
+    {
+      suggestions: [
+        'If the key was rotated, update this checkout to the commit whose env file has the new public key.',
+        `Or pin the version that fits: secret_version = "${printable(version)}" in the mapping.`,
+      ],
+    },
+  )
+
+function notInVault({ref, key}: Mapping, provider: Provider | undefined): EnvdriftError {
+  const version = ref.version === undefined ? '' : `, version ${printable(ref.version)}`
+  const place = provider === undefined ? 'the vault' : printable(provider.place)
+  return new EnvdriftError(
+    'NOT_IN_VAULT',
+    `Secret not found: ${printable(ref.name)}${version} is not in ${place} (wanted for ${key})`,
+    {
+      suggestions: provider?.remedies(ref) ?? ['Store the key there, or correct secret_name in the configuration.'],
+    },
+  )
+}

@@ -1,0 +1,188 @@
+import {isAbsolute, join, relative, sep} from 'node:path'
+
+import type {Config, MappingConfig} from '../config/config.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import type {Mapping} from '../core/plan.ts'
+import {printable} from '../core/text.ts'
+import {scanEnvFile, type EnvFileScan} from '../keys/env-file.ts'
+import {keyNameOfEnvironment, keyNameOfFile, keyNameOfPublicKey} from '../keys/key-name.ts'
+import type {Files} from './ports.ts'
+
+/** One mapping with its files found, or with the reason why they can't be. */
+export type Located = {readonly mapping: Mapping} & (
+  | {
+      readonly kind: 'ready'
+      /** The env file's text and what was found in it; `undefined` when there is no file. */
+      readonly env:
+        | {readonly text: string; readonly scan: EnvFileScan; /** valid UTF-8 */ readonly isText: boolean}
+        | undefined
+    }
+  | {readonly kind: 'lost'; readonly error: EnvdriftError}
+)
+
+/** Files beside an env file that show how one looks, or that dotenvx keeps there: never adopted. */
+const companion =
+  /(?:^|\.)(?:example|sample|template|dist|defaults?|schema|keys|vault|me|bak|orig|swp|tmp)(?:\.|$)|\.backup\.|~$/i
+
+/** Words that name an environment at the end of `NAME-E.env`: without `environment`, such a file is nobody's guess. */
+const environmentWord =
+  /-(?:staging|stage|stg|development|dev|test|testing|ci|local|preview|qa|uat|sandbox|demo)\.env$/i
+
+/**
+ * Find folder, env file, key name and keys file of one mapping.
+ *
+ * Which env file and which key name: docs/configuration.md, "Which env file". Never throws for a mapping's own trouble:
+ * that becomes its error row, and the others go on.
+ */
+export async function locate(written: MappingConfig, config: Config, files: Files): Promise<Located> {
+  const environment = written.environment ?? written.profile
+  const base = (found: {envFile?: string; scan?: EnvFileScan} = {}): Mapping => ({
+    ref: written.ref,
+    key: keyOf(environment, found),
+    folderPath: written.folderPath,
+    folder: written.folder,
+    keysFile: join(written.folder, config.envKeysFilename),
+    envFile: found.envFile,
+    envFileName: `.env.${environment ?? 'production'}`,
+    environment,
+    ephemeral: written.ephemeral,
+    required: written.required,
+  })
+  try {
+    await requireFolder(written, config, files)
+    const envFile = await findEnvFile(written, environment, config, files)
+    if (envFile === undefined) return {kind: 'ready', mapping: base(), env: undefined}
+    const read = await files.readAnyText(envFile, config.repository)
+    if (read === undefined) return {kind: 'ready', mapping: base(), env: undefined}
+    const scan = scanEnvFile(read.text)
+    return {kind: 'ready', mapping: base({envFile, scan}), env: {...read, scan}}
+  } catch (error) {
+    if (error instanceof EnvdriftError) return {kind: 'lost', mapping: base(), error}
+    throw error
+  }
+}
+
+/** With an environment: dotenvx's name for `.env.E`. Without: what the file's public key says, then its name, then production. */
+function keyOf(
+  environment: string | undefined,
+  {envFile, scan}: {envFile?: string; scan?: EnvFileScan},
+): Mapping['key'] {
+  if (environment !== undefined) return keyNameOfEnvironment(environment)
+  const named = keyNameOfPublicKey(scan?.publicKeys[0]?.name ?? '')
+  if (named !== undefined) return named
+  const name = envFile === undefined ? '' : (envFile.split(sep).at(-1) ?? '')
+  return /^\.env(?:\.|$)/i.test(name) ? keyNameOfFile(name) : keyNameOfEnvironment('production')
+}
+
+async function requireFolder({folderPath, folder}: MappingConfig, {repository}: Config, files: Files): Promise<void> {
+  const shown = printable(folderPath)
+  switch (await files.kind(folder)) {
+    case 'directory':
+      break
+    case 'absent':
+      throw new EnvdriftError('FOLDER_MISSING', `Folder does not exist: ${shown} (folder_path)`, {
+        suggestions: [`Create ${shown}, or correct folder_path in the configuration; it is relative to that file.`],
+      })
+    default:
+      throw new EnvdriftError('FOLDER_MISSING', `Not a folder: ${shown} (folder_path)`, {
+        suggestions: ['Let folder_path name the folder, and env_file the file in it.'],
+      })
+  }
+  if (repository !== undefined && !contains(repository, await files.realPath(folder))) {
+    throw new EnvdriftError('OUTSIDE_REPOSITORY', `${shown} (folder_path) leads out of the repository`, {
+      suggestions: [
+        'A configuration inside a repository reaches only into that repository; move the folder, or keep the configuration outside.',
+      ],
+    })
+  }
+}
+
+async function findEnvFile(
+  {envFile, folder, folderPath}: MappingConfig,
+  environment: string | undefined,
+  config: Config,
+  files: Files,
+): Promise<string | undefined> {
+  if (envFile !== undefined) return namedEnvFile(envFile, folder, folderPath, files)
+  const names = (await files.list(folder))
+    .filter((name) => !companion.test(name) && name !== config.envKeysFilename)
+    .toSorted()
+  const isFile = async (name: string): Promise<boolean> => (await files.kind(join(folder, name))) !== 'directory'
+  const first = environment === undefined ? ['.env.production', '.env'] : [`.env.${environment}`]
+  for (const name of first) if (names.includes(name) && (await isFile(name))) return join(folder, name)
+
+  const custom = names.filter((name) =>
+    environment === undefined
+      ? /^[^.].*\.env$/.test(name) && !environmentWord.test(name)
+      : (name.endsWith(`.env.${environment}`) || name.endsWith(`-${environment}.env`)) && !name.startsWith('.'),
+  )
+  const [only, ...more] = await filterAsync(custom, isFile)
+  if (only !== undefined && more.length > 0) throw ambiguous(folderPath, [only, ...more])
+  if (only !== undefined) return join(folder, only)
+  if (environment === undefined) await refuseOtherEnvironment(names, folderPath, isFile)
+  return undefined
+}
+
+async function namedEnvFile(name: string, folder: string, folderPath: string, files: Files): Promise<string> {
+  const shown = printable(`${folderPath}/${name}`)
+  const outside = (): EnvdriftError =>
+    new EnvdriftError(
+      'OUTSIDE_REPOSITORY',
+      `env_file ${printable(JSON.stringify(name))} leads out of its folder ${printable(folderPath)}`,
+      {
+        suggestions: ['Let env_file be a path inside folder_path, without "..".'],
+      },
+    )
+  if (isAbsolute(name) || name.split(/[/\\]/).includes('..')) throw outside()
+  const path = join(folder, name)
+  if ((await files.kind(path)) === 'absent') {
+    throw new EnvdriftError('ENV_FILE_MISSING', `Env file does not exist: ${shown} (env_file)`, {
+      suggestions: ['Correct env_file in the configuration, or leave it out to have the file found by its name.'],
+    })
+  }
+  if (!contains(await files.realPath(folder), await files.realPath(path))) throw outside()
+  return path
+}
+
+/** A lone file of another environment must not be adopted: its key would be installed under the wrong name. */
+async function refuseOtherEnvironment(
+  names: readonly string[],
+  folderPath: string,
+  isFile: (name: string) => Promise<boolean>,
+): Promise<void> {
+  const others = await filterAsync(
+    names.filter((name) => /^\.env\..+$/.test(name) || /^[^.].*\.env\..+$/.test(name) || environmentWord.test(name)),
+    isFile,
+  )
+  const [first] = others
+  if (first === undefined) return
+  const guess = /\.env\.(.+)$/.exec(first)?.[1] ?? environmentWord.exec(first)?.[0].slice(1, -4) ?? ''
+  throw new EnvdriftError(
+    'ENV_FILE_OTHER_ENVIRONMENT',
+    `Only ${others.map((name) => printable(name)).join(', ')} in ${printable(folderPath)}, and the mapping names no environment`,
+    {
+      suggestions: [
+        `Add environment = "${printable(guess)}" to the mapping if it means ${printable(first)}.`,
+        'Or name the file with env_file.',
+      ],
+    },
+  )
+}
+
+const ambiguous = (folderPath: string, names: readonly string[]): EnvdriftError =>
+  new EnvdriftError(
+    'ENV_FILE_AMBIGUOUS',
+    `More than one env file in ${printable(folderPath)}: ${names.map((name) => printable(name)).join(', ')}`,
+    {suggestions: [`Add env_file = "${printable(names[0] ?? '')}" to the mapping, with the one that is meant.`]},
+  )
+
+/** Is `path` the folder itself, or inside of it? Both without symlinks. */
+export function contains(folder: string, path: string): boolean {
+  const way = relative(folder, path)
+  return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))
+}
+
+async function filterAsync<T>(items: readonly T[], keep: (item: T) => Promise<boolean>): Promise<T[]> {
+  const kept = await Promise.all(items.map(keep))
+  return items.filter((_, index) => kept[index])
+}

@@ -1,0 +1,121 @@
+import type {Config} from '../config/config.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import type {SyncReport} from '../core/outcome.ts'
+import {decide, type Mapping, type Mode} from '../core/plan.ts'
+import {printable} from '../core/text.ts'
+import {apply, type Order} from './apply.ts'
+import {answerQuestions} from './ask.ts'
+import {coverageOf} from './coverage.ts'
+import {readVaults, type Vaults} from './fetch.ts'
+import {inTurns} from './in-turns.ts'
+import {judge} from './judge.ts'
+import {locate, type Located} from './locate.ts'
+import type {SyncPorts} from './ports.ts'
+import {prove, type Validate} from './prove.ts'
+import {refuseTracked, warnUnignored} from './tracked.ts'
+
+export type SyncOptions = Mode & {
+  /** Holds a service's decrypted variables against a schema; `undefined` without `--validate-schema`. */
+  readonly validate: Validate | undefined
+}
+
+/**
+ * Bring keys files and vault into line: read everything, decide once, write once, prove.
+ *
+ * With `verify` nothing is written: the orders that {@link decide} gives then are records already.
+ *
+ * @throws EnvdriftError for what makes the whole run senseless: two mappings that want one key, an interruption. Trouble
+ *   of one mapping is a row of the report, and the others go on.
+ */
+export async function sync(config: Config, options: SyncOptions, ports: SyncPorts): Promise<SyncReport> {
+  const {files} = ports
+  const located = await inTurns(config.mappings, (written) => locate(written, config, files))
+  refuseCollisions(located, config)
+  const mappings = located.flatMap((one) => (one.kind === 'ready' ? [one.mapping] : []))
+
+  const [vaults, tracked, named] = await Promise.all([
+    readVaults(
+      mappings.map(({ref}) => ref),
+      config,
+      ports,
+    ),
+    refuseTracked(mappings, config.repository, ports),
+    namedFiles(located, config, ports),
+  ])
+  try {
+    const coverage = await coverageOf(config, named, ports)
+    const orders = await inTurns(located, (one) => orderOf(one, tracked, vaults, config, options, ports))
+    const actions = await answerQuestions(
+      orders.map(({action}) => action),
+      ports,
+    )
+    const settled = orders.map(({judgement}, index) => ({judgement, action: actions[index]!}))
+    const done = await apply(settled, config, options, ports)
+    const proven = await inTurns(done, (outcome, index) =>
+      prove(outcome, located[index]!, settled[index]!, config, options, ports),
+    )
+    await warnUnignored(mappings, config.repository, ports)
+    return {
+      config: config.path,
+      base: config.base,
+      mode: options.verify ? 'verify' : 'sync',
+      checkDecryption: options.checkDecryption,
+      validateSchema: options.validate !== undefined,
+      outcomes: proven,
+      coverage,
+    }
+  } finally {
+    await vaults.close()
+  }
+}
+
+/** Everything that can be known of one mapping, and what it comes to. */
+async function orderOf(
+  one: Located,
+  tracked: ReadonlyMap<string, EnvdriftError>,
+  vaults: Vaults,
+  config: Config,
+  options: SyncOptions,
+  {files, signal}: SyncPorts,
+): Promise<Order> {
+  const {mapping} = one
+  const refused = one.kind === 'lost' ? one.error : mapping.ephemeral ? undefined : tracked.get(mapping.keysFile)
+  if (refused !== undefined || one.kind === 'lost') {
+    return {action: {kind: 'fail', mapping, error: refused!}, judgement: undefined}
+  }
+  try {
+    const keysText = mapping.ephemeral ? undefined : await files.readText(mapping.keysFile, config.repository)
+    const judgement = await judge(one, keysText, vaults, {earlier: options.verify || !options.skipKeyMatch, signal})
+    return {action: decide(judgement.finding, options), judgement}
+  } catch (error) {
+    if (error instanceof EnvdriftError) return {action: {kind: 'fail', mapping, error}, judgement: undefined}
+    throw error
+  }
+}
+
+/** Two secrets can't both be one key: whichever is written last would win, and every run would turn the file over. */
+function refuseCollisions(located: readonly Located[], {path}: Config): void {
+  const targets = Map.groupBy(located, ({mapping}) => JSON.stringify([mapping.keysFile, mapping.key]))
+  const clashes = [...targets.values()].flatMap((group) => {
+    const secrets = new Set(group.map(({mapping: {ref}}) => JSON.stringify(ref)))
+    return secrets.size > 1 ? [group.map(({mapping}) => mapping)] : []
+  })
+  if (clashes.length === 0) return
+  throw new EnvdriftError('CONFIG_INVALID', `${printable(path)}: ${clashes.map(clashSentence).join('; ')}`, {
+    suggestions: ['Give one of them another environment or another folder_path, or remove it.'],
+  })
+}
+
+const clashSentence = (mappings: readonly Mapping[]): string =>
+  `${mappings.map(({ref}) => printable(ref.name)).join(' and ')} both want ${mappings[0]!.key} in ${printable(mappings[0]!.keysFile)}`
+
+/** The env files that any mapping names, those of other profiles too, without symlinks. */
+async function namedFiles(
+  located: readonly Located[],
+  config: Config,
+  {files}: SyncPorts,
+): Promise<ReadonlySet<string>> {
+  const others = await inTurns(config.unselected, (written) => locate(written, config, files))
+  const paths = [...located, ...others].flatMap(({mapping}) => (mapping.envFile === undefined ? [] : [mapping.envFile]))
+  return new Set(await inTurns(paths, files.realPath))
+}

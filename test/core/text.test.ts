@@ -1,0 +1,29 @@
+import fc from 'fast-check'
+import {expect, it} from 'vitest'
+
+import {printable} from '../../src/core/text.ts'
+
+it.each([
+  ['services/myapp', 'services/myapp'],
+  ['two\nlines', String.raw`two\nlines`],
+  ['\u001B[31mred', String.raw`\x1b[31mred`],
+  ['::error::fake', String.raw`:\:error:\:fake`],
+  ['##vso[task.setvariable]x', String.raw`##\#vso[task.setvariable]x`.replace('##\\#', '#\\#')],
+  ['\u202Egnp.exe', String.raw`\u{202e}gnp.exe`],
+  ['größe/日本語', 'größe/日本語'],
+])('C133 shows %j as %j', (text, shown) => {
+  expect(printable(text)).toBe(shown)
+})
+
+it('C133 leaves no line break, no escape and no CI command in any text', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('a', ':', '#', '\n', '\r', '\u001B', '##vso[', '::', '\u0085', '\u2028', '##VSO[')),
+      (parts) => {
+        const shown = printable(parts.join(''))
+        // eslint-disable-next-line no-control-regex
+        expect(shown).not.toMatch(/[\u0000-\u001F\u007F-\u009F\u2028\u2029]|::|##vso\[/i)
+      },
+    ),
+  )
+})

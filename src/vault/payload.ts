@@ -87,10 +87,6 @@ export const emptyPayload = (vaultId: string): Payload => ({
 export const findEntry = (payload: Payload, name: string): Entry | undefined =>
   Object.hasOwn(payload.entries, name) ? payload.entries[name] : undefined
 
-/** @returns the version numbered `gen`, the current one included; `undefined` when it is unknown or no longer kept. */
-export const findVersion = (entry: Entry, gen: number): EntryVersion | undefined =>
-  [entry, ...entry.history].find((version) => version.gen === gen)
-
 /** Who writes, and when. */
 export type Author = {readonly device: string; readonly now: Date}
 

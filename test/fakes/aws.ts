@@ -32,7 +32,7 @@ export type AwsFake = {
   /** A new version of a secret, as PutSecretValue makes one; `undefined` makes the secret alone, without a value. */
   readonly put: (name: string, value: string | Buffer | undefined, region?: string) => void
   readonly remove: (name: string) => void
-  /** Reading this secret is denied from now on. */
+  /** Whatever is done with this secret is denied from now on. */
   readonly forbid: (name: string) => void
   /** What every login or signed request gets from now on, however good it is. */
   readonly reject: (failure: AwsFailure) => void
@@ -264,12 +264,10 @@ export async function startAwsFake({
         )
     }
 
+    allow(operation, nameIn(body))
     switch (operation) {
-      case 'GetSecretValue': {
-        const id = textOf(body['SecretId'])
-        allow(operation, id)
-        return valueOf(findAlive(id), body)
-      }
+      case 'GetSecretValue':
+        return valueOf(findAlive(), body)
       case 'BatchGetSecretValue': {
         const ids = body['SecretIdList'] as readonly string[]
         if (ids.length > 20)

@@ -3,6 +3,7 @@
 import {generateKeyPairSync, type KeyObject, randomBytes, verify} from 'node:crypto'
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
 import {createRequire} from 'node:module'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -31,14 +32,16 @@ export type FakeGcp = {
   readonly serviceAccount: object
   /** A credential file for workload identity federation, as google-github-actions/auth writes one. */
   readonly workloadIdentity: object
+  /** The file of `gcloud auth application-default login`; its tokens come from https://oauth2.googleapis.com alone. */
+  readonly userLogin: object
   /** Texts that no message may hold. */
   readonly credentials: () => readonly string[]
   /** `name` is a plain name, or a regional one: `locations/L/secrets/NAME`. */
   readonly seed: (name: string, value: string | Buffer) => void
+  /** A secret without versions, as `gcloud secrets create` makes one. */
+  readonly create: (name: string) => void
   readonly setState: (name: string, version: number, state: State) => void
   readonly setAlias: (name: string, alias: string, version: number) => void
-  /** Takes the secret away with all its versions, as `gcloud secrets delete` does. */
-  readonly erase: (name: string) => void
   readonly versionsOf: (name: string) => readonly string[]
   readonly forbid: (name: string) => void
   /** The next `times` calls end with this gRPC status. */
@@ -59,7 +62,7 @@ export type FakeGcp = {
   readonly stop: () => Promise<void>
 }
 
-/** @param options.tls - PEM texts; without them it speaks gRPC in plain text. */
+/** @param options.tls - PEM texts; without them gRPC and the token service speak plain text. */
 export async function startGcp(
   options: {readonly tls?: {readonly key: string; readonly cert: string}} = {},
 ): Promise<FakeGcp> {
@@ -79,6 +82,7 @@ export async function startGcp(
   const {privateKey, publicKey} = generateKeyPairSync('rsa', {modulusLength: 2048})
   const privatePem = privateKey.export({type: 'pkcs8', format: 'pem'}) as string
   const subjectToken = `oidc-token-${randomBytes(16).toString('hex')}`
+  const refreshToken = `1//fake-${randomBytes(24).toString('hex')}`
   const directory = mkdtempSync(join(tmpdir(), 'envdrift-fake-gcp-'))
   const subjectTokenFile = join(directory, 'oidc-token')
   writeFileSync(subjectTokenFile, subjectToken, {mode: 0o600})
@@ -293,6 +297,15 @@ export async function startGcp(
         good ? 200 : 400,
         good ? issueToken() : {error: 'invalid_grant', error_description: `Bad token ${form.get('subject_token')}`},
       )
+    } else if (request.method === 'POST' && path === '/token') {
+      tokenRequests++
+      const form = new URLSearchParams(Buffer.concat(chunks).toString())
+      const good =
+        !loginsRejected && form.get('grant_type') === 'refresh_token' && form.get('refresh_token') === refreshToken
+      json(
+        good ? 200 : 400,
+        good ? issueToken() : {error: 'invalid_grant', error_description: 'Token has been revoked.'},
+      )
     } else if (request.headers['metadata-flavor'] !== 'Google') {
       json(403, {})
     } else if (path === '/computeMetadata/v1/instance/service-accounts/default/token') {
@@ -311,7 +324,8 @@ export async function startGcp(
     } else json(404, {})
   }
 
-  const tokenServer = createServer((request, response) => void tokens(request, response))
+  const tokenListener = (request: IncomingMessage, response: ServerResponse) => void tokens(request, response)
+  const tokenServer = options.tls ? createTlsServer(options.tls, tokenListener) : createServer(tokenListener)
   await new Promise<void>((resolve) => tokenServer.listen(0, '127.0.0.1', resolve))
   const tokenHost = `127.0.0.1:${(tokenServer.address() as AddressInfo).port}`
 
@@ -352,18 +366,26 @@ export async function startGcp(
       type: 'external_account',
       audience: `//iam.googleapis.com/projects/${project.number}/locations/global/workloadIdentityPools/ci/providers/ci`,
       subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-      token_url: `http://${tokenHost}/v1/token`,
+      token_url: `${options.tls ? 'https' : 'http'}://${tokenHost}/v1/token`,
       credential_source: {file: subjectTokenFile},
     },
-    credentials: () => [privatePem, privatePem.split('\n')[1]!, subjectToken, ...issued, ...selfSigned],
+    userLogin: {
+      type: 'authorized_user',
+      account: 'dev@example.com',
+      client_id: 'fake.apps.googleusercontent.com',
+      client_secret: 'not-so-secret',
+      refresh_token: refreshToken,
+      universe_domain: 'googleapis.com',
+    },
+    credentials: () => [privatePem, privatePem.split('\n')[1]!, subjectToken, refreshToken, ...issued, ...selfSigned],
     seed(name, value) {
       const path = pathOf(name)
       if (!stored(path)) secrets.set(path, {versions: [], aliases: new Map()})
       add(path, Buffer.from(value))
     },
+    create: (name) => void secrets.set(pathOf(name), {versions: [], aliases: new Map()}),
     setState: (name, version, state) => void setState(pathOf(name), version, state),
     setAlias: (name, alias, version) => void stored(pathOf(name))!.aliases.set(alias, version),
-    erase: (name) => void secrets.delete(pathOf(name)),
     versionsOf: (name) => (stored(pathOf(name))?.versions ?? []).map(({data}) => data.toString()),
     forbid: (name) => void forbidden.add(name),
     corrupt: (name) => void corrupted.add(name),

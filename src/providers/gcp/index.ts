@@ -332,13 +332,14 @@ function silence(gax: typeof Gax): void {
 
 /**
  * The SDK's own retries, for what another try may mend: quota, a failure inside the service, no connection.
- * Delays are random between 0 and a limit that doubles; together they take at most 15/40 of the call's time.
+ * Delays are random between 0 and a limit that doubles from 1/60 to 1/10 of the call's time. There is one after the last
+ * attempt too; all together take at most a third of that time.
  */
 function retriesWithin(gax: typeof Gax, callTimeoutMs: number): NonNullable<Gax.CallOptions['retry']> {
   const backoff = gax.createMaxRetriesBackoffSettings(
-    callTimeoutMs / 40,
+    callTimeoutMs / 60,
     2,
-    callTimeoutMs,
+    callTimeoutMs / 10,
     callTimeoutMs,
     1,
     callTimeoutMs,

@@ -1,4 +1,3 @@
-import type {ErrorCode} from './errors.ts'
 import type {Secret} from './secret.ts'
 
 /** The environment that a command runs in; a map and not `process.env`, so that tests can give their own. */
@@ -41,7 +40,7 @@ export type Problem = {
   /** The setting that it is about, for its line and column. */
   readonly setting?: string
   /** Left out: CONFIG_INVALID. */
-  readonly code?: ErrorCode
+  readonly code?: 'CONFIG_NOT_ALLOWED' | 'VAULT_ADDRESS_CONFLICT'
 }
 
 export type Resolved = {
@@ -72,8 +71,11 @@ export type ProviderSpec = {
   readonly later?: readonly string[]
   /** @returns what is wrong with the name (or `secret_version`), as the end of the sentence "secret_name … ", or `undefined`. */
   readonly checkSecretName: (name: string, version?: string) => string | undefined
-  /** On Azure: the settings that an undeclared vault name stands for. Elsewhere an undeclared name is an error. */
-  readonly settingsOfName?: (name: string, ofTable: Settings) => Settings
+  /**
+   * On Azure: the settings that an undeclared vault name stands for, `undefined` for what can't be a vault's name.
+   * Elsewhere an undeclared name is an error.
+   */
+  readonly settingsOfName?: (name: string, ofTable: Settings) => Settings | undefined
   /**
    * The last step of reading a configuration: fill in what the environment says, and check the whole. Pure.
    *

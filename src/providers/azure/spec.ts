@@ -45,7 +45,8 @@ export const spec: ProviderSpec = {
       ? 'holds an underscore, and Azure Key Vault allows letters, digits and hyphens only: write a hyphen, as in the vault'
       : 'may hold letters, digits and hyphens only (Azure Key Vault)'
   },
-  settingsOfName: (name, ofTable) => ({...ofTable, vault_url: `https://${name}.${suffixOf(ofTable['vault_url'])}/`}),
+  settingsOfName: (name, ofTable) =>
+    vaultName.test(name) ? {...ofTable, vault_url: `https://${name}.${suffixOf(ofTable['vault_url'])}/`} : undefined,
   resolve: ({settings, origins}) => {
     const written = settings['vault_url']
     if (typeof written !== 'string') {

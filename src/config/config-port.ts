@@ -1,0 +1,22 @@
+import type {Env} from '../core/provider-spec.ts'
+
+/** What reading a configuration needs of the machine. All paths are absolute. */
+export type ConfigPort = {
+  /** Working directory; discovery starts here, and paths in flags and variables are relative to it. */
+  readonly cwd: string
+  /** The user's home directory; discovery ends here at the latest. */
+  readonly home: string
+  readonly env: Env
+  /** `$XDG_CONFIG_HOME/envdrift/config.toml`; it need not exist. `undefined`: there is no such place. */
+  readonly userConfigPath: string | undefined
+  /** What lies at a path, after symlinks. */
+  readonly kind: (path: string) => Promise<'file' | 'directory' | 'other' | 'absent'>
+  /**
+   * The text of a regular file, byte order mark included, or `undefined` when nothing lies there.
+   *
+   * @throws EnvdriftError when it is not UTF-8, too large, or closed to us.
+   */
+  readonly readText: (path: string) => Promise<string | undefined>
+  /** The same path without symlinks, or `undefined` when nothing lies there. */
+  readonly realpath: (path: string) => Promise<string | undefined>
+}

@@ -1,0 +1,269 @@
+import {EnvdriftError} from '../core/errors.ts'
+import type {Origin, SettingValue} from '../core/provider-spec.ts'
+import type {ConfigPort} from './config-port.ts'
+import type {ConfigFlags, ProviderSpecs} from './config.ts'
+import type {Contents} from './contents.ts'
+import {isAddress, providerProblem, readContents, readSettingText, readSyncVariable} from './contents.ts'
+import type {Remarks} from './mistakes.ts'
+import {throwMistakes} from './mistakes.ts'
+import {isInside, repositoryOf} from './reach.ts'
+import type {Draft, Routes} from './routing.ts'
+import {defaultVault, draftOf} from './routing.ts'
+import type {SyncKey, SyncWritten} from './schema.ts'
+import {syncSettings} from './schema.ts'
+import type {SourceFile} from './source-file.ts'
+import {findSource, findUserFile} from './source-file.ts'
+import {variable, variableOf, variableOfSync} from './variables.ts'
+
+/** What all the files, variables and flags say together, before any mapping is looked at. */
+export type Gathered = {
+  readonly flags: ConfigFlags
+  readonly port: ConfigPort
+  readonly specs: ProviderSpecs
+  readonly remarks: Remarks
+  /** The repository's (or named) file, then the user's; those that exist. */
+  readonly contents: readonly Contents[]
+  /** The file whose mappings count: the user file only where there is no other and it has some. */
+  readonly main: Contents | undefined
+  readonly base: string
+  readonly repository: string | undefined
+  readonly routes: Routes
+  readonly trustedVaults: readonly string[]
+  readonly ci: boolean
+}
+
+/**
+ * Reads the files, and lays flags and variables over them.
+ *
+ * @param onlyProvider - of a command that works on one kind of vault; otherwise the configuration says it.
+ * @throws EnvdriftError USAGE, CONFIG_NOT_FOUND for a named file, CONFIG_UNREADABLE, CONFIG_SYNTAX; other mistakes go to `remarks`.
+ */
+export async function gather(
+  flags: ConfigFlags,
+  port: ConfigPort,
+  specs: ProviderSpecs,
+  onlyProvider: string | undefined,
+): Promise<Gathered> {
+  checkFlagsGiven(flags)
+  const remarks: Remarks = {mistakes: [], warnings: []}
+  const file = await findSource(flags.config ?? variable(port, 'ENVDRIFT_CONFIG'), port)
+  const base = file?.base ?? port.cwd
+  const around = await repositoryOf(base, port)
+  const user = await distrustInside(await findUserFile(port), around, port)
+  const contents = [file, user]
+    .filter((one) => one !== undefined)
+    .map((one) => readContents(one, specs, port.userConfigPath, remarks))
+  const main = file === undefined && contents[0]?.mappings === undefined ? undefined : contents[0]
+
+  const provider = onlyProvider ?? chooseProvider(flags, port, specs, contents, remarks)
+  // Without a provider nothing further can be said that isn't a guess.
+  if (provider === undefined) await throwMistakes(remarks)
+  const chosen = provider!
+  checkFlagsMeant(flags, chosen, specs)
+  const draft = defaultDraft(flags, port, specs, contents, chosen, remarks)
+  const names = new Set(contents.flatMap(({named}) => [...named.keys()]))
+  const named = [...names].map((name): [string, Draft] => [
+    name,
+    draftOf(
+      name,
+      contents.flatMap((one) => one.named.get(name) ?? []),
+    ),
+  ])
+  const routes: Routes = {
+    base: draft,
+    named: new Map(named),
+    defaultVaultName: readScalar('default_vault_name', {port, contents, remarks}),
+    spec: specs[chosen]!,
+    byName: new Map(),
+  }
+  const ci = flags.ci === true || runsInCi(port.env)
+  if (port.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    remarks.warnings.push({
+      text: 'NODE_TLS_REJECT_UNAUTHORIZED=0 switches off every check of certificates: anyone on the way can read tokens and keys. Use NODE_EXTRA_CA_CERTS instead.',
+    })
+  }
+  return {
+    flags,
+    port,
+    specs,
+    remarks,
+    contents,
+    main,
+    base: main?.file.base ?? base,
+    repository: main === undefined || main.file === file ? around : await repositoryOf(main.file.base, port),
+    routes,
+    trustedVaults: readTrustedVaults(port, contents, remarks),
+    ci,
+  }
+}
+
+/** A user file inside the repository under check is one that a pull request can change, whatever variable leads there. */
+async function distrustInside(
+  user: SourceFile | undefined,
+  repository: string | undefined,
+  port: ConfigPort,
+): Promise<SourceFile | undefined> {
+  if (user === undefined || repository === undefined) return user
+  const path = (await port.realpath(user.path)) ?? user.path
+  return isInside(path, repository) ? {...user, origin: 'repository'} : user
+}
+
+const flagNames = {
+  config: '--config',
+  provider: '--provider',
+  vaultUrl: '--vault-url',
+  region: '--region',
+  projectId: '--project-id',
+  profile: '--profile',
+} as const
+
+/** Flags that stand for a setting of the default vault. */
+export const overrides = [
+  ['vaultUrl', 'vault-url'],
+  ['region', 'region'],
+  ['projectId', 'project-id'],
+] as const
+
+function checkFlagsGiven(flags: ConfigFlags): void {
+  for (const [key, name] of Object.entries(flagNames)) {
+    if (flags[key as keyof typeof flagNames]?.trim() === '') {
+      throw new EnvdriftError('USAGE', `${name} is empty`, {
+        suggestions: [`Give ${name} a value, or leave it out. In a script, is the variable behind it set?`],
+      })
+    }
+  }
+}
+
+/** C121: a flag that the provider has no setting for is never ignored. */
+function checkFlagsMeant(flags: ConfigFlags, provider: string, specs: ProviderSpecs): void {
+  const {flags: known, title} = specs[provider]!
+  for (const [key, flag] of overrides) {
+    if (flags[key] === undefined || known[flag] !== undefined) continue
+    const meant = Object.entries(specs).flatMap(([id, spec]) => (spec.flags[flag] === undefined ? [] : [id]))
+    throw new EnvdriftError('USAGE', `--${flag} means nothing to the provider ${provider} (${title})`, {
+      suggestions: [`Leave it out, or choose a provider that has it: -p ${meant.join(' or -p ')}.`],
+    })
+  }
+}
+
+function chooseProvider(
+  flags: ConfigFlags,
+  port: ConfigPort,
+  specs: ProviderSpecs,
+  contents: readonly Contents[],
+  remarks: Remarks,
+): string | undefined {
+  const typed = flags.provider?.trim() ?? variable(port, 'ENVDRIFT_PROVIDER')
+  if (typed !== undefined) {
+    const problem = providerProblem(typed, specs)
+    if (problem === undefined) return typed
+    remarks.mistakes.push({text: `${flags.provider === undefined ? 'ENVDRIFT_PROVIDER' : '--provider'}: ${problem}`})
+    return undefined
+  }
+  for (const {provider, tables, file} of contents) {
+    if (provider !== undefined) return provider
+    if (tables.size === 1) return [...tables.keys()][0]
+    if (tables.size > 1) {
+      const found = [...tables.keys()].map((name) => `[vault.${name}]`).join(' and ')
+      remarks.mistakes.push({
+        place: {file, path: []},
+        text: `there are ${found}, and no provider in [vault] says which one is meant: add provider = "${[...tables.keys()][0]}"`,
+      })
+      return undefined
+    }
+  }
+  // A mistyped provider was said already, and is no reason to guess another one.
+  if (remarks.mistakes.some(({place}) => place?.path.at(-1) === 'provider')) return undefined
+  if (contents[0]?.file.format !== 'pair') return 'azure'
+  remarks.mistakes.push({
+    place: {file: contents[0].file, path: []},
+    text: 'this format has no place for a provider: pass -p (azure, aws, hashicorp, gcp or local), or set ENVDRIFT_PROVIDER',
+  })
+  return undefined
+}
+
+function defaultDraft(
+  flags: ConfigFlags,
+  port: ConfigPort,
+  specs: ProviderSpecs,
+  contents: readonly Contents[],
+  provider: string,
+  remarks: Remarks,
+): Draft {
+  const spec = specs[provider]!
+  const tables = contents.flatMap((one) => one.tables.get(provider) ?? [])
+  const main = contents[0]?.file
+  const top = main === undefined ? undefined : {file: main, path: []}
+  const written: Draft =
+    tables.length > 0
+      ? draftOf(defaultVault, tables)
+      : {name: defaultVault, provider, settings: {}, origins: {}, placeOf: () => top, broken: false}
+  const settings: Record<string, SettingValue> = {...written.settings}
+  const origins: Record<string, Origin> = {...written.origins}
+  const before = remarks.mistakes.length
+  const set = (key: string, name: string, text: string, origin: Origin): void => {
+    const value = readSettingText(spec.settings[key]!, name, text.trim(), port.cwd, remarks)
+    if (value === undefined) return
+    settings[key] = value
+    origins[key] = origin
+  }
+  for (const [key, setting] of Object.entries(spec.settings)) {
+    const name = variableOf(provider, key, setting)
+    const text = name === undefined ? undefined : variable(port, name)
+    if (name !== undefined && text !== undefined) set(key, name, text, 'environment')
+  }
+  for (const [key, flag] of overrides) {
+    const setting = spec.flags[flag]
+    if (flags[key] !== undefined && setting !== undefined) set(setting, `--${flag}`, flags[key], 'flag')
+  }
+  return {
+    ...written,
+    settings,
+    origins,
+    placeOf: (setting) =>
+      ['flag', 'environment'].includes(origins[setting ?? ''] ?? '') ? undefined : written.placeOf(setting),
+    broken: written.broken || remarks.mistakes.length > before,
+  }
+}
+
+/** `[vault.sync]`, with the variables over it. */
+export function mergeSync(gathered: Gathered): SyncWritten {
+  const keys = Object.keys(syncSettings) as SyncKey[]
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const value = readScalar(key, gathered)
+      return value === undefined ? [] : [[key, value]]
+    }),
+  )
+}
+
+function readScalar<K extends SyncKey>(
+  key: K,
+  {port, contents, remarks}: Pick<Gathered, 'port' | 'contents' | 'remarks'>,
+): SyncWritten[K] | undefined {
+  const name = variableOfSync(key)
+  const text = variable(port, name)
+  if (text !== undefined) return readSyncVariable(key, name, text, remarks) as SyncWritten[K]
+  return contents.find(({sync}) => sync[key] !== undefined)?.sync[key]
+}
+
+function readTrustedVaults(port: ConfigPort, contents: readonly Contents[], {mistakes}: Remarks): readonly string[] {
+  const text = variable(port, 'ENVDRIFT_TRUSTED_VAULTS')
+  if (text === undefined) return contents.find(({trustedVaults}) => trustedVaults !== undefined)?.trustedVaults ?? []
+  const addresses = text.split(/[\s,]+/).filter((one) => one !== '')
+  if (!addresses.every(isAddress)) {
+    mistakes.push({
+      text: 'ENVDRIFT_TRUSTED_VAULTS must be addresses like https://vault.example.com:8200, separated by commas or spaces',
+    })
+  }
+  return addresses
+}
+
+/** Do we run in CI? All but the last four set CI: GitHub, GitLab, CircleCI, Buildkite, Bitbucket, Forgejo and others. */
+function runsInCi(env: ConfigPort['env']): boolean {
+  const ci = env['CI']?.trim().toLowerCase() ?? ''
+  if (!['', '0', 'false'].includes(ci)) return true
+  return ['TF_BUILD', 'JENKINS_URL', 'TEAMCITY_VERSION', 'BITBUCKET_BUILD_NUMBER'].some(
+    (name) => (env[name] ?? '') !== '',
+  )
+}

@@ -1,0 +1,67 @@
+import type {AST} from 'toml-eslint-parser'
+import {parseTOML} from 'toml-eslint-parser'
+
+import type {Place} from './mistakes.ts'
+import type {SourceFile} from './source-file.ts'
+
+type Position = {readonly line: number; readonly column: number}
+type Keys = readonly (string | number)[]
+
+const positions = new WeakMap<SourceFile, ReadonlyMap<string, Position>>()
+
+/**
+ * Where a key stands in its file; where it is missing, its table.
+ *
+ * @returns line and column from 1, or `undefined` where the parser with positions can't follow.
+ */
+export function locate({file, path}: Place): Position | undefined {
+  if (!positions.has(file)) positions.set(file, positionsIn(file.text))
+  const known = positions.get(file)!
+  for (let length = path.length; length > 0; length--) {
+    const position = known.get(JSON.stringify(path.slice(0, length)))
+    if (position !== undefined) return position
+  }
+  return undefined
+}
+
+function positionsIn(text: string): ReadonlyMap<string, Position> {
+  const found = new Map<string, Position>()
+  const note = (path: Keys, {loc}: AST.TOMLNode): void => {
+    const id = JSON.stringify(path)
+    if (!found.has(id)) found.set(id, {line: loc.start.line, column: loc.start.column + 1})
+  }
+  const namesOf = (key: AST.TOMLKey): string[] =>
+    key.keys.map((part) => (part.type === 'TOMLBare' ? part.name : part.value))
+  const value = (path: Keys, node: AST.TOMLContentNode): void => {
+    switch (node.type) {
+      case 'TOMLArray':
+        node.elements.forEach((element, index) => {
+          note([...path, index], element)
+          value([...path, index], element)
+        })
+        break
+      case 'TOMLInlineTable':
+        for (const pair of node.body) keyValue(path, pair)
+        break
+      case 'TOMLValue':
+        break
+    }
+  }
+  const keyValue = (path: Keys, node: AST.TOMLKeyValue): void => {
+    const names = namesOf(node.key)
+    names.forEach((_, index) => note([...path, ...names.slice(0, index + 1)], node.key))
+    value([...path, ...names], node.value)
+  }
+  try {
+    for (const node of parseTOML(text).body[0].body) {
+      if (node.type === 'TOMLKeyValue') keyValue([], node)
+      else {
+        note(node.resolvedKey, node.key)
+        for (const pair of node.body) keyValue(node.resolvedKey, pair)
+      }
+    }
+  } catch {
+    // The two parsers disagree about a corner of the grammar. The mistake is told all the same, only without its line.
+  }
+  return found
+}

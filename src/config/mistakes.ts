@@ -1,0 +1,79 @@
+import type {ErrorCode} from '../core/errors.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import type {SourceFile} from './source-file.ts'
+
+/** What a mistake can be; all of them together are raised as the gravest. */
+export type MistakeCode = Extract<
+  ErrorCode,
+  'CONFIG_NOT_ALLOWED' | 'VAULT_ADDRESS_CONFLICT' | 'CONFIG_INVALID' | 'NOT_THERE_YET'
+>
+
+/** A place in a configuration file: keys and indices from its top. */
+export type Place = {readonly file: SourceFile; readonly path: readonly (string | number)[]}
+
+/** A mistake or a warning. `text` is safe to print, says what is wrong and what to do. */
+export type Remark = {
+  readonly text: string
+  readonly place?: Place | undefined
+  readonly line?: number
+  readonly code?: MistakeCode
+}
+
+/** What a reading collects, so that all of it can be said at once. */
+export type Remarks = {readonly mistakes: Remark[]; readonly warnings: Remark[]}
+
+/** More lines than this help nobody. */
+const maxShown = 50
+
+/** The code of the whole when several apply: what touches trust comes first. */
+const precedence: readonly MistakeCode[] = [
+  'CONFIG_NOT_ALLOWED',
+  'VAULT_ADDRESS_CONFLICT',
+  'CONFIG_INVALID',
+  'NOT_THERE_YET',
+]
+
+/** @throws EnvdriftError with all the mistakes, each with its line and column; nothing when there are none. */
+export async function throwMistakes({mistakes}: Remarks): Promise<void> {
+  if (mistakes.length === 0) return
+  const codes = new Set(mistakes.map(({code = 'CONFIG_INVALID'}) => code))
+  const code = precedence.find((one) => codes.has(one)) ?? 'CONFIG_INVALID'
+  const lines = await describe(mistakes.slice(0, maxShown))
+  const rest = mistakes.length > maxShown ? [`and ${mistakes.length - maxShown} more`] : []
+  throw new EnvdriftError(
+    code,
+    lines.length === 1
+      ? lines[0]!
+      : [`${mistakes.length} mistakes in the configuration:`, ...lines, ...rest].join('\n  '),
+    {suggestions: [suggestionFor(code)]},
+  )
+}
+
+/** Each remark as `file:line:column: text`, or as much of that as is known. */
+export async function describe(remarks: readonly Remark[]): Promise<readonly string[]> {
+  const described: string[] = []
+  for (const {text, place, line} of remarks) {
+    if (place === undefined) described.push(text)
+    else if (line !== undefined) described.push(`${place.file.shown}:${line}:1: ${text}`)
+    else {
+      // Loaded only now: most runs have nothing to complain about.
+      const {locate} = await import('./locate.ts')
+      const at = locate(place)
+      described.push(`${place.file.shown}${at === undefined ? '' : `:${at.line}:${at.column}`}: ${text}`)
+    }
+  }
+  return described
+}
+
+function suggestionFor(code: MistakeCode): string {
+  switch (code) {
+    case 'CONFIG_NOT_ALLOWED':
+      return 'A pull request can change files of the repository, so some settings belong to the machine: docs/configuration.md, "Who may set what".'
+    case 'VAULT_ADDRESS_CONFLICT':
+      return 'No token was sent. Find out which address is right before you change either.'
+    case 'NOT_THERE_YET':
+      return 'Remove the setting until a later version has it; it is refused because ignoring it would mislead.'
+    case 'CONFIG_INVALID':
+      return 'Correct these places; docs/configuration.md lists every setting.'
+  }
+}

@@ -1,0 +1,108 @@
+import {dirname, normalize, relative, resolve, sep} from 'node:path'
+
+import {refId} from '../core/mapping.ts'
+import {printable} from '../core/text.ts'
+import {keyNameOfEnvironment} from '../keys/key-name.ts'
+import type {MappingConfig} from './config.ts'
+import type {Gathered} from './gather.ts'
+import type {Routed} from './mappings.ts'
+import type {Remark} from './mistakes.ts'
+import {isInside, realpathOfNearest} from './reach.ts'
+import type {SourceFile} from './source-file.ts'
+
+/**
+ * No two mappings may write the same key of the same keys file, and no keys file may lie outside of the repository.
+ *
+ * @returns the mappings without those that only repeat another one.
+ */
+export async function checkTargets(
+  mappings: readonly Routed[],
+  envKeysFilename: string,
+  gathered: Gathered,
+): Promise<readonly Routed[]> {
+  const {port, remarks, repository} = gathered
+  const folders = new Map<string, string>()
+  const distinctFolders = [...new Set(mappings.map(({config}) => config.folder))]
+  await Promise.all(distinctFolders.map(async (folder) => folders.set(folder, await realpathOfNearest(folder, port))))
+  await checkKeysFiles([...new Set(folders.values())], envKeysFilename, gathered)
+
+  const targets = new Map<string, Routed>()
+  for (const mapping of mappings) {
+    const folder = folders.get(mapping.config.folder)!
+    const id = targetOf(mapping.config, folder, envKeysFilename)
+    const earlier = targets.get(id)
+    if (earlier === undefined) {
+      targets.set(id, mapping)
+      continue
+    }
+    const where = nameOf(earlier)
+    if (isSame(earlier.config, mapping.config)) {
+      remarks.warnings.push({
+        ...placeOf(mapping),
+        text: `this mapping repeats ${where}: it is taken once, remove one of them`,
+      })
+    } else {
+      const what =
+        refId(earlier.config.ref) === refId(mapping.config.ref) ? 'the same secret, set up otherwise' : 'another secret'
+      remarks.mistakes.push({
+        ...placeOf(mapping),
+        text: `this mapping and ${where} write the same key of ${printable(shownKeysFile(folder, envKeysFilename, repository))} from ${what}: keep one, or give them different environments or folders`,
+      })
+    }
+  }
+  return [...targets.values()]
+}
+
+/** C97: a shared keys file may lie elsewhere in the repository, and nowhere else. */
+async function checkKeysFiles(folders: readonly string[], envKeysFilename: string, gathered: Gathered): Promise<void> {
+  const {repository, port, remarks, contents} = gathered
+  if (repository === undefined) return
+  // A plain name stays in its folder; whether the folder may be used is told in its own row.
+  if (!envKeysFilename.includes('/') && !envKeysFilename.includes(sep)) return
+  for (const folder of folders) {
+    if (!isInside(folder, repository)) continue
+    const parent = await realpathOfNearest(dirname(resolve(folder, envKeysFilename)), port)
+    if (isInside(parent, repository)) continue
+    const file = contents.find(({sync}) => sync.env_keys_filename !== undefined)?.file
+    remarks.mistakes.push({
+      ...(file === undefined ? {} : {place: {file, path: keysFilenamePath(file)}}),
+      text: `env_keys_filename "${printable(envKeysFilename)}" leads out of the repository from ${printable(relative(repository, folder) || '.')}: keep the keys file inside`,
+    })
+    return
+  }
+}
+
+const keysFilenamePath = ({format}: SourceFile): readonly string[] => [
+  ...(format === 'pyproject' ? ['tool', 'envdrift'] : []),
+  'vault',
+  'sync',
+  'env_keys_filename',
+]
+
+function targetOf({environment, profile, envFile}: MappingConfig, folder: string, envKeysFilename: string): string {
+  const keysFile = resolve(folder, envKeysFilename)
+  const own = environment ?? profile
+  if (own !== undefined) return JSON.stringify([keysFile, keyNameOfEnvironment(own)])
+  // Without an environment the key's name depends on the env file, which isn't looked for yet.
+  return JSON.stringify([keysFile, folder, envFile === undefined ? '' : normalize(envFile)])
+}
+
+/** Do two mappings of one target ask for the same in every respect? */
+function isSame(a: MappingConfig, b: MappingConfig): boolean {
+  return (
+    refId(a.ref) === refId(b.ref) && a.envFile === b.envFile && a.ephemeral === b.ephemeral && a.required === b.required
+  )
+}
+
+const placeOf = ({written}: Routed): Pick<Remark, 'place' | 'line'> => ({
+  place: written.place,
+  ...(written.line === undefined ? {} : {line: written.line}),
+})
+
+const nameOf = ({written: {line, number}}: Routed): string =>
+  line === undefined ? `mapping ${number}` : `that of line ${line}`
+
+const shownKeysFile = (folder: string, envKeysFilename: string, repository: string | undefined): string => {
+  const path = resolve(folder, envKeysFilename)
+  return repository === undefined ? path : relative(repository, path)
+}

@@ -12,7 +12,12 @@ export default defineConfig({
           testTimeout: 30_000,
         },
       },
-      {extends: true, test: {name: 'cli', include: ['test/commands/**/*.test.ts'], testTimeout: 60_000}},
+      {extends: true, test: {
+          name: 'cli',
+          include: ['test/commands/**/*.test.ts'],
+          testTimeout: 60_000,
+          globalSetup: ['test/support/build-once.ts'],
+        }},
     ],
   },
 })

@@ -1,5 +1,5 @@
 /** Builds dist/: one bundle per command with shared chunks, every dependency inside, and oclif's manifest. */
-import {globSync, rmSync, writeFileSync} from 'node:fs'
+import {globSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {Plugin} from '@oclif/core/config'
@@ -8,8 +8,8 @@ import {build} from 'esbuild'
 import packageJson from '../package.json' with {type: 'json'}
 
 const root = join(import.meta.dirname, '..')
-const out = join(root, 'dist')
-rmSync(out, {recursive: true, force: true})
+// Built aside and then put in place, so that a program that is running keeps its files.
+const out = join(root, `dist.${process.pid}.tmp`)
 
 await build({
   absWorkingDir: root,
@@ -23,6 +23,8 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node22.18',
+  // The ES module of a package where it has one: smaller, since what isn't used of it stays out.
+  mainFields: ['module', 'main'],
   keepNames: true,
   minifySyntax: true,
   minifyWhitespace: true,
@@ -51,3 +53,7 @@ const plugin = new Plugin({
 })
 await plugin.load()
 writeFileSync(join(out, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)
+
+const dist = join(root, 'dist')
+rmSync(dist, {recursive: true, force: true})
+renameSync(out, dist)

@@ -67,16 +67,10 @@ export async function loadSchema(flags: SchemaFlags, cwd: string): Promise<Valid
  */
 async function jsonSchema(path: string): Promise<Validate> {
   const schema = parseJson(path, await textOf(path))
-  const draft = typeof schema === 'object' && schema !== null && '$schema' in schema ? String(schema.$schema) : ''
-  const {Ajv} = await (draft.includes('2020-12')
-    ? import('ajv/dist/2020.js').then(({Ajv2020}) => ({Ajv: Ajv2020}))
-    : import('ajv'))
-  const {default: addFormats} = await import('ajv-formats')
-  const ajv = new Ajv({coerceTypes: true, allErrors: true, strict: false, validateFormats: true, logger: false})
-  addFormats.default(ajv)
+  const {compileJsonSchema} = await import('./json-schema.ts')
   let check: ValidateFunction
   try {
-    check = ajv.compile(schema as object)
+    check = compileJsonSchema(schema as object)
   } catch (error) {
     throw unusable(path, 'is not a valid JSON Schema', ['Check it with a JSON Schema validator.'], error)
   }

@@ -1,3 +1,6 @@
+import './quiet-environment.ts'
+import {run} from '@oclif/core/run'
+
 import {EnvdriftError} from '../core/errors.ts'
 import {exitCodeOf} from '../core/report.ts'
 import {errorOutputs} from '../report/errors.ts'
@@ -12,26 +15,10 @@ export type Layout = {
   readonly packageJson: Record<string, unknown>
 }
 
-/**
- * Switches of other people's debug output that would print tokens and values: oclif's and node-vault's (DEBUG), the Azure
- * SDK's and gRPC's. Whoever sets them in a shell for another program doesn't want our keys in that log.
- */
-const leaking = [
-  'DEBUG',
-  'AZURE_LOG_LEVEL',
-  'GRPC_TRACE',
-  'GRPC_NODE_TRACE',
-  'GRPC_VERBOSITY',
-  'GRPC_NODE_VERBOSITY',
-  'GOOGLE_SDK_NODE_LOGGING',
-]
-
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {
-  for (const name of leaking) delete process.env[name]
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endOnBrokenPipe)
   try {
-    const {run} = await import('@oclif/core/run')
     await run([...argv], {root, pjson: packageJson as never})
   } catch (error) {
     reportFailure(error)

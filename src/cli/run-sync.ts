@@ -1,4 +1,4 @@
-import {loadConfig} from '../config/load-config.ts'
+import {loadConfig} from '../config/load.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Result} from '../core/report.ts'
 import {Secret} from '../core/secret.ts'
@@ -60,7 +60,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
         interactive,
         token: await tokenOf(flags, warn),
         warn,
-        vaultPassword: vaultPassword(flags, {interactive, warn, signal, config}),
+        vaultPassword: vaultPassword(flags, {interactive, warn, signal}),
       }),
       files: makeFiles(config, signal, () => new Date()),
       git: makeGit(signal),

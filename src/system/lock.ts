@@ -91,7 +91,8 @@ async function acquire(
     const held = read(path)
     if (held === undefined) continue
     if (isAbandoned(held)) {
-      breakLock(path, held)
+      // Someone else is breaking it, for some microseconds unless he was killed in the middle.
+      if (!breakLock(path, held)) await sleep(10)
       continue
     }
     if (performance.now() >= end) throw locked(path, name, held)
@@ -142,17 +143,20 @@ function isAbandoned({owner, ageMs}: Held): boolean {
 /**
  * Remove an abandoned lock, and surely not the one that someone else took after we looked: the right to remove this very
  * lock goes to the process that creates the file named after it, and that process looks once more.
+ *
+ * @returns false when another process has that right.
  */
-function breakLock(path: string, held: Held): void {
+function breakLock(path: string, held: Held): boolean {
   const claim = `${path}.${held.id}.break`
   if (!createExclusively(claim, thisProcess())) {
-    // Someone else is at it, for some microseconds; a claim that lasts is that of a process killed in between.
+    // A claim that lasts is that of a process killed in between.
     const other = statSync(claim, {throwIfNoEntry: false})
     if (other !== undefined && Date.now() - other.mtimeMs > unreadableAfterMs) unlinkIfThere(claim)
-    return
+    return false
   }
   try {
     if (read(path)?.id === held.id) unlinkIfThere(path)
+    return true
   } finally {
     unlinkIfThere(claim)
   }

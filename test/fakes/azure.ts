@@ -49,7 +49,7 @@ export type FakeAzure = {
   /** Make a certificate that may log in; PEM text with its key, as `AZURE_CLIENT_CERTIFICATE_PATH` wants it. */
   readonly issueClientCertificate: () => Promise<string>
   /** A token as Azure CLI would hand it out for a person. */
-  readonly userToken: () => string
+  readonly userToken: (audience?: string, tenant?: string) => string
   readonly addVault: (name: string, options?: {readonly suffix?: string; readonly challengeResource?: string}) => string
   /** @returns the new version. Versions of one secret are at least a second apart, since that is how exact Azure's dates are. */
   readonly set: (vault: string, name: string, value: string) => string
@@ -72,8 +72,8 @@ export type FakeAzure = {
   readonly silence: (...hosts: ('vault' | 'login' | 'metadata')[]) => void
   /** Is there a metadata address (managed identity)? Without it, connections to it are closed. */
   readonly metadata: (there: boolean) => void
-  /** From now on the CONNECT proxy knows no host. */
-  readonly forgetHosts: () => void
+  /** From now on connections to the login hosts break. */
+  readonly breakLogin: () => void
   readonly requests: () => readonly VaultRequest[]
   /** Requests that reached a vault without a token, and got a challenge. */
   readonly challenges: () => number
@@ -95,7 +95,11 @@ type StoredSecret = {readonly versions: Version[]; deleted: boolean}
 type Vault = {
   readonly name: string
   readonly host: string
+  readonly audience: string
+  /** What its challenge names; the same, unless it lies. */
   readonly resource: string
+  /** Where its cloud logs in. */
+  readonly authority: string
   readonly secrets: Map<string, StoredSecret>
 }
 type Answer = {readonly status: number; readonly body: unknown; readonly headers?: Record<string, string>}
@@ -107,8 +111,15 @@ type Claims = {
   readonly oid: string
 }
 
-const loginHosts = ['login.microsoftonline.com', 'login.microsoftonline.us', 'login.chinacloudapi.cn']
-const vaultSuffixes = ['vault.azure.net', 'vault.usgovcloudapi.net', 'vault.azure.cn']
+/** Where the vaults of each cloud are, and where one logs in to them. */
+const clouds: Readonly<Record<string, string>> = {
+  'vault.azure.net': 'login.microsoftonline.com',
+  'vault.usgovcloudapi.net': 'login.microsoftonline.us',
+  'vault.azure.cn': 'login.chinacloudapi.cn',
+}
+/** The SDK calls China's by its other name. */
+const loginHosts = [...Object.values(clouds), 'login.partner.microsoftonline.cn']
+const vaultSuffixes = Object.keys(clouds)
 
 /** Source: `KnownVersions` of @azure/keyvault-secrets. */
 const apiVersions = new Set(['7.0', '7.1', '7.2', '7.3', '7.4', '7.5', '7.6', '2025-07-01', '2026-04-01'])
@@ -151,11 +162,12 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
   let lifetimeSeconds = 3600
   let delayMs = 0
   let metadataThere = false
-  let hostsKnown = true
+  let loginBroken = false
 
   // --- tokens
 
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const partOf = (text: string): unknown => parseJson(Buffer.from(text, 'base64url').toString())
   const sign = (text: string) => createHmac('sha256', signingKey).update(text).digest('base64url')
 
   function mintToken(audience: string, tenant: string, extra: Record<string, string>): string {
@@ -179,7 +191,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
   function claimsOf(token: string): Claims | undefined {
     const [head = '', body = '', signature] = token.split('.')
     if (rejecting || signature !== sign(`${head}.${body}`)) return undefined
-    return JSON.parse(Buffer.from(body, 'base64url').toString()) as Claims
+    return partOf(body) as Claims
   }
 
   // --- Entra
@@ -283,8 +295,8 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     if (assertion === federatedToken) return true
 
     const [head = '', body = '', signature = ''] = assertion.split('.')
-    const header = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, string>
-    const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, string | number>
+    const header = (partOf(head) ?? {}) as Record<string, string>
+    const claims = (partOf(body) ?? {}) as Record<string, string | number>
     const signer = clientCertificates.find(
       (one) => createHash('sha256').update(one.raw).digest('base64url') === header['x5t#S256']?.replaceAll('=', ''),
     )
@@ -318,6 +330,10 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     const version = appService ? '2019-08-01' : '2018-02-01'
     if (url.searchParams.get('api-version') !== version || resource === null) {
       return {status: 400, body: {error: 'invalid_request', error_description: 'Bad or missing parameter'}}
+    }
+    const identity = url.searchParams.get('client_id')
+    if (identity !== null && identity !== clientId) {
+      return {status: 400, body: {error: 'invalid_request', error_description: 'Identity not found'}}
     }
     tokenRequests++
     const token = mintToken(resource.replace(/\/$/, ''), tenantId, {
@@ -353,7 +369,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
   })
 
   function unauthorized(vault: Vault, message: string, error = ''): Answer {
-    const challenge = `Bearer authorization="https://login.microsoftonline.com/${tenantId}", resource="${vault.resource}"${error}`
+    const challenge = `Bearer authorization="https://${vault.authority}/${tenantId}", resource="${vault.resource}"${error}`
     return vaultError(401, 'Unauthorized', message, undefined, {'WWW-Authenticate': challenge})
   }
 
@@ -491,7 +507,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
       return unauthorized(vault, 'AKV10001: Token signature is not valid.', ', error="invalid_token"')
     if (claims.exp <= Date.now() / 1000)
       return unauthorized(vault, 'AKV10001: Token is expired.', ', error="invalid_token"')
-    if (!vault.resource.endsWith(new URL(claims.aud).hostname) || !claims.aud.startsWith('https://')) {
+    if (claims.aud !== vault.audience) {
       return unauthorized(vault, 'AKV10022: Invalid audience.', ', error="invalid_token"')
     }
     if (claims.tid !== tenantId) return unauthorized(vault, 'AKV10032: Invalid issuer.', ', error="invalid_token"')
@@ -580,7 +596,11 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     const [host = '', port] = (request.url ?? '').split(':')
     hosts.push(host)
     client.on('error', () => client.destroy())
-    if (!hostsKnown || port !== '443' || !(vaults.has(host) || loginHosts.includes(host))) {
+    if (loginBroken && loginHosts.includes(host)) {
+      client.destroy()
+      return
+    }
+    if (port !== '443' || !(vaults.has(host) || loginHosts.includes(host))) {
       client.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
       return
     }
@@ -623,16 +643,23 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
       clientCertificates.push(new X509Certificate(made.certificate))
       return `${made.key}\n${made.certificate}\n`
     },
-    userToken: () =>
+    userToken: (audience = 'https://vault.azure.net', tenant = tenantId) =>
       // Azure CLI's own application id; source: https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
-      mintToken('https://vault.azure.net', tenantId, {
+      mintToken(audience, tenant, {
         appid: '04b07795-8ddb-461a-bbee-02f9e1bf7b46',
         idtyp: 'user',
         upn: 'dev@example.com',
       }),
     addVault: (name, {suffix = 'vault.azure.net', challengeResource = `https://${suffix}`} = {}) => {
       const host = `${name}.${suffix}`
-      vaults.set(host, {name, host, resource: challengeResource, secrets: new Map()})
+      vaults.set(host, {
+        name,
+        host,
+        audience: `https://${suffix}`,
+        resource: challengeResource,
+        authority: clouds[suffix] ?? 'login.microsoftonline.com',
+        secrets: new Map(),
+      })
       return `https://${host}`
     },
     set: (vault, name, value) => addVersion(vaultNamed(vault), name, value).id,
@@ -653,7 +680,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     delay: (ms) => void (delayMs = ms),
     silence: (...which) => which.forEach((one) => silent.add(one)),
     metadata: (there) => void (metadataThere = there),
-    forgetHosts: () => void (hostsKnown = false),
+    breakLogin: () => void (loginBroken = true),
     requests: () => [...requests],
     challenges: () => challenges,
     tokenRequests: () => tokenRequests,

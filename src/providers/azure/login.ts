@@ -48,17 +48,20 @@ export function makeLogin(
   },
   {place, env, timeoutMs}: {readonly place: string; readonly env: Env; readonly timeoutMs: number},
 ): Login {
-  const ended = new AbortController()
+  const closed = new AbortController()
   const underWay = new Map<string, Promise<AccessToken>>()
   let credential: TokenCredential | undefined
   let failure: EnvdriftError | undefined
   let claims: Claims | undefined
   let lastExchange: Exchange | undefined
+  let deadline: AbortSignal | undefined
 
   const http: HttpClient = {
     sendRequest: async (request) => {
-      const signals = request.abortSignal === undefined ? [] : [request.abortSignal as AbortSignal]
-      request.abortSignal = AbortSignal.any([...signals, ended.signal])
+      const signals = [request.abortSignal as AbortSignal | undefined, deadline].filter((each) => each !== undefined)
+      request.abortSignal = AbortSignal.any(signals)
+      // The SDK lets all managed identities of a process share the client of the first, whose deadline may be over.
+      request.timeout ||= timeoutMs
       // A metadata address is asked by http, and that none answers is the normal case.
       const isEntra = request.url.startsWith('https:')
       try {
@@ -81,17 +84,18 @@ export function makeLogin(
         ...(sdk.authorityHost !== undefined && {authorityHost: sdk.authorityHost}),
       })
       const known = credential
-      const token = await withDeadline(() => known.getToken(scopes, options ?? {}), {
-        place,
-        callTimeoutMs: timeoutMs,
-        signal: ended.signal,
-      })
+      const token = await withDeadline(
+        (signal) => {
+          deadline = signal
+          return known.getToken(scopes, options ?? {})
+        },
+        {place, callTimeoutMs: timeoutMs, signal: closed.signal},
+      )
       if (token === null) throw notLoggedIn(place, env, undefined)
       claims = claimsOf(token)
       return token
     } catch (error) {
       failure = loginError(error, lastExchange, {place, env, timeoutMs, vaultTenant: options?.tenantId})
-      ended.abort(failure)
       throw failure
     }
   }
@@ -108,7 +112,7 @@ export function makeLogin(
     },
     identity: () => claims && identityOf(claims, env),
     objectId: () => claims?.oid,
-    close: () => ended.abort(),
+    close: () => closed.abort(),
   }
 }
 

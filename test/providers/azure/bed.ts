@@ -1,3 +1,4 @@
+import {execFile} from 'node:child_process'
 import {mkdtempSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -6,7 +7,7 @@ import {getCACertificates, setDefaultCACertificates} from 'node:tls'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as azure} from '../../../src/providers/azure/index.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
-import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import {certificateFile, environmentFor, startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
 import {testHost, type Bed} from '../contract.ts'
 
 /** What Node trusts without us; the certificates of fakes are added to these and forgotten with the next one. */
@@ -37,6 +38,33 @@ export function enter(fake: FakeAzure, variables: Readonly<Record<string, string
 
 /** Forget the certificates of all fakes. */
 export const trustNoFake = (): void => setDefaultCACertificates(trustedBefore)
+
+/**
+ * Run a program of its own that takes `fake` for Azure, logged in with a client secret unless `variables` say otherwise.
+ *
+ * @param script - the text of a module, which starts in the root of the repository.
+ */
+export async function inChild(
+  fake: FakeAzure,
+  script: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<{readonly stdout: string; readonly stderr: string}> {
+  const home = mkdtempSync(join(tmpdir(), 'azure-home-'))
+  const env = {
+    HOME: home,
+    PATH: home,
+    ...environmentFor(fake, certificateFile(home, fake.certificate, undefined)),
+    ...variables,
+  }
+  return new Promise((resolve, reject) => {
+    execFile(
+      process.execPath,
+      ['--input-type=module', '-e', script],
+      {env, cwd: join(import.meta.dirname, '../../..'), timeout: 25_000},
+      (error, stdout, stderr) => (error === null ? resolve({stdout, stderr}) : reject(error)),
+    )
+  })
+}
 
 export const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: Settings = {}): Promise<Provider> =>
   azure.connect({name: 'default', settings: {vault_url: `${vaultUrl}/`, ...settings}}, testHost(host))

@@ -1,0 +1,424 @@
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
+
+import {afterEach, describe, expect, it} from 'vitest'
+
+import type {EnvdriftError} from '../../../src/core/errors.ts'
+import type {Host, Settings} from '../../../src/core/provider-spec.ts'
+import {Secret} from '../../../src/core/secret.ts'
+import type {Provider} from '../../../src/providers/provider.ts'
+import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import {gist, readAll} from '../contract.ts'
+import {clientSecretLogin, connectTo, enter, inChild, trustNoFake} from './bed.ts'
+
+const started: FakeAzure[] = []
+const connected: Provider[] = []
+afterEach(async () => {
+  await Promise.all(connected.splice(0).map((provider) => provider.close()))
+  await Promise.all(started.splice(0).map((fake) => fake.stop()))
+})
+
+type World = {
+  readonly fake: FakeAzure
+  readonly connect: (host?: Partial<Host>, settings?: Settings) => Promise<Provider>
+}
+
+/** A vault `my-keyvault` with one secret `myapp-key`. */
+async function world(variables: (fake: FakeAzure) => Record<string, string> = clientSecretLogin): Promise<World> {
+  const fake = await startFakeAzure()
+  started.push(fake)
+  const url = fake.addVault('my-keyvault')
+  fake.set('my-keyvault', 'myapp-key', 'the value')
+  enter(fake, variables(fake))
+  return {fake, connect: (host, settings) => connectAt(url, host, settings)}
+}
+
+async function connectAt(url: string, host?: Partial<Host>, settings?: Settings): Promise<Provider> {
+  const provider = await connectTo(url, host, settings)
+  connected.push(provider)
+  return provider
+}
+
+const ref = (name: string, version?: string) => ({vault: 'default', name, ...(version !== undefined && {version})})
+const never = () => new AbortController().signal
+
+/** The error that reading `name` ends in. */
+async function failureOf(provider: Provider, name = 'myapp-key'): Promise<EnvdriftError> {
+  const [answer] = await readAll(provider, [ref(name)])
+  if (answer?.kind !== 'failed') throw new Error(`Expected a failure, got ${answer?.kind}`)
+  return answer.error
+}
+
+const caught = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+
+describe('Azure Key Vault', () => {
+  it('says which vault it is, and how to store a secret there', async () => {
+    const {connect} = await world()
+    const provider = await connect()
+    expect(provider.place).toBe('Azure Key Vault https://my-keyvault.vault.azure.net')
+    expect(provider.remedies(ref('myapp-key'))).toEqual([
+      'az keyvault secret set --vault-name my-keyvault --name myapp-key --file FILE',
+    ])
+  })
+
+  it('C113 reads with an identity that may get and nothing else', async () => {
+    const {fake, connect} = await world()
+    fake.allowOnly('get')
+    expect((await readAll(await connect(), [ref('myapp-key')])).map(gist)).toEqual(['found the value'])
+    expect(fake.requests().map(({operation}) => operation)).toEqual(['get'])
+  })
+
+  it('logs in once for 16 first reads at once', async () => {
+    const {fake, connect} = await world()
+    const names = Array.from({length: 16}, (_, n) => `service-${n}`)
+    for (const name of names) fake.set('my-keyvault', name, name)
+    await readAll(
+      await connect(),
+      names.map((name) => ref(name)),
+    )
+    expect(fake.tokenRequests()).toBe(1)
+  })
+
+  it('sends no request before it is asked to read', async () => {
+    const {fake, connect} = await world()
+    await connect()
+    expect(fake.hosts()).toEqual([])
+  })
+
+  it('says absent for a deleted secret and for a version that never was', async () => {
+    const {fake, connect} = await world()
+    const provider = await connect()
+    expect((await readAll(provider, [ref('myapp-key', '0'.repeat(32))])).map(gist)).toEqual(['absent'])
+    fake.remove('my-keyvault', 'myapp-key')
+    expect((await readAll(provider, [ref('myapp-key')])).map(gist)).toEqual(['absent'])
+  })
+
+  it.each([
+    [
+      'ForbiddenByRbac',
+      /^Ask for the role Key Vault Secrets User: `az role assignment create --role "Key Vault Secrets User" --assignee [\w-]{36} /,
+    ],
+    ['ForbiddenByPolicy', /az keyvault set-policy --name my-keyvault --object-id [\w-]{36} --secret-permissions get/],
+    ['ForbiddenByFirewall', /az keyvault network-rule add --name my-keyvault/],
+  ] as const)('C126 says what to ask for when %s', async (refusal, remedy) => {
+    const {fake, connect} = await world()
+    fake.forbid('myapp-key', refusal)
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('FORBIDDEN')
+    expect(error.suggestions[0]).toMatch(remedy)
+  })
+
+  it('asks for the role that writes when it may not write', async () => {
+    const {fake, connect} = await world()
+    fake.allowOnly('get')
+    const error = await caught((await connect()).write(ref('new-key'), new Secret('text'), 'absent', never()))
+    expect(error).toMatchObject({code: 'FORBIDDEN'})
+    expect((error as EnvdriftError).suggestions[0]).toContain('Key Vault Secrets Officer')
+  })
+
+  it('says SECRET_DISABLED with the command that enables', async () => {
+    const {fake, connect} = await world()
+    fake.disable('my-keyvault', 'myapp-key')
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('SECRET_DISABLED')
+    expect(error.suggestions[0]).toContain(
+      'az keyvault secret set-attributes --vault-name my-keyvault --name myapp-key',
+    )
+  })
+
+  it('says BAD_REQUEST for a name that the service refuses, and for more than 25 KB', async () => {
+    const {connect} = await world()
+    const provider = await connect()
+    expect((await failureOf(provider, 'my_app')).code).toBe('BAD_REQUEST')
+    const writing = provider.write(ref('large-key'), new Secret('x'.repeat(30_000)), 'any', never())
+    expect(await caught(writing)).toMatchObject({code: 'BAD_REQUEST'})
+  })
+
+  it('says SECRET_DELETED for writing to a deleted name, with the command that recovers it', async () => {
+    const {fake, connect} = await world()
+    fake.remove('my-keyvault', 'myapp-key')
+    const error = await caught((await connect()).write(ref('myapp-key'), new Secret('again'), 'absent', never()))
+    expect(error).toMatchObject({code: 'SECRET_DELETED'})
+    expect((error as EnvdriftError).suggestions[0]).toContain('az keyvault secret recover')
+  })
+
+  it('refuses to create over a disabled secret', async () => {
+    const {fake, connect} = await world()
+    fake.disable('my-keyvault', 'myapp-key')
+    const writing = (await connect()).write(ref('myapp-key'), new Secret('again'), 'absent', never())
+    expect(await caught(writing)).toMatchObject({code: 'SECRET_DISABLED'})
+    expect(fake.requests().map(({operation}) => operation)).toEqual(['get'])
+  })
+
+  it('shows earlier versions in the order of time, without disabled ones, and none without the permission', async () => {
+    const {fake, connect} = await world()
+    const made = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((value) => fake.set('my-keyvault', 'rotated-key', value))
+    fake.disable('my-keyvault', 'rotated-key', made[5])
+    const provider = await connect()
+    const earlier = async () => {
+      const values: string[] = []
+      for await (const {value} of provider.earlier(ref('rotated-key'), 4, never())) values.push(value.reveal())
+      return values
+    }
+    expect(await earlier()).toEqual(['g', 'e', 'd', 'c'])
+    fake.allowOnly('get')
+    expect(await earlier()).toEqual([])
+  })
+})
+
+describe('a login to Azure', () => {
+  it('says who we are from the token, without a request of its own', async () => {
+    const {fake, connect} = await world()
+    const provider = await connect()
+    await readAll(provider, [ref('myapp-key')])
+    const before = fake.hosts().length
+    const identity = await provider.whoami(never())
+    expect(identity.who).toMatch(new RegExp(`^application ${fake.clientId} \\(object id [\\w-]{36}\\)$`))
+    expect(identity.credential).toBe('environment variables (client secret)')
+    expect(Number(identity.until) - Date.now()).toBeGreaterThan(3_000_000)
+    expect(fake.hosts()).toHaveLength(before)
+  })
+
+  it('logs in to say who we are when nothing was read yet, once for both', async () => {
+    const {fake, connect} = await world()
+    const provider = await connect()
+    expect((await provider.whoami(never())).who).toContain(fake.clientId)
+    await readAll(provider, [ref('myapp-key')])
+    expect(fake.tokenRequests()).toBe(1)
+  })
+
+  it('C111 says NOT_LOGGED_IN without credentials, in few words', async () => {
+    const {connect} = await world(() => ({}))
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('NOT_LOGGED_IN')
+    expect(error.message).toBe(
+      'No usable login to Azure was found for Azure Key Vault https://my-keyvault.vault.azure.net',
+    )
+    expect(error.suggestions[0]).toContain('az login')
+  })
+
+  it('honours AZURE_TOKEN_CREDENTIALS, and says so when nothing else was tried', async () => {
+    const {fake, connect} = await world((given) => ({
+      ...clientSecretLogin(given),
+      AZURE_TOKEN_CREDENTIALS: 'AzureCliCredential',
+    }))
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('NOT_LOGGED_IN')
+    expect(error.suggestions.join('\n')).toContain('AZURE_TOKEN_CREDENTIALS is AzureCliCredential')
+    expect(fake.tokenRequests()).toBe(0)
+  })
+
+  it('says NOT_LOGGED_IN for an AZURE_TOKEN_CREDENTIALS that names nothing', async () => {
+    const {connect} = await world(() => ({AZURE_TOKEN_CREDENTIALS: 'mistyped'}))
+    expect((await failureOf(await connect())).code).toBe('NOT_LOGGED_IN')
+  })
+
+  it('says LOGIN_REFUSED with the number of the reason for a wrong secret, and asks once', async () => {
+    const {fake, connect} = await world((given) => ({...clientSecretLogin(given), AZURE_CLIENT_SECRET: 'wrong-secret'}))
+    const answers = await readAll(
+      await connect({maxInFlight: 4}),
+      ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ref(name)),
+    )
+    expect(answers.map(gist)).toEqual(Array(6).fill('LOGIN_REFUSED'))
+    expect(fake.tokenRequests()).toBe(1)
+    const [first] = answers
+    expect(first?.kind === 'failed' && first.error.message).toBe(
+      'Microsoft Entra refused the login for Azure Key Vault https://my-keyvault.vault.azure.net (AADSTS7000215)',
+    )
+  })
+
+  it('says LOGIN_REFUSED for a workload whose token is refused', async () => {
+    const {connect} = await world((fake) => ({AZURE_TENANT_ID: fake.tenantId, AZURE_CLIENT_ID: fake.clientId}))
+    const path = join(process.env['HOME']!, 'token')
+    writeFileSync(path, 'another')
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = path
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('LOGIN_REFUSED')
+    expect(error.message).toContain('AADSTS700213')
+  })
+
+  it('names a token file that cannot be read', async () => {
+    const {connect} = await world((fake) => ({
+      AZURE_TENANT_ID: fake.tenantId,
+      AZURE_CLIENT_ID: fake.clientId,
+      AZURE_FEDERATED_TOKEN_FILE: '/nonexistent/token',
+    }))
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('NOT_LOGGED_IN')
+    expect(error.suggestions.join('\n')).toContain('AZURE_FEDERATED_TOKEN_FILE')
+  })
+
+  it('names both tenants when the vault belongs to another', async () => {
+    const {fake, connect} = await world((given) => ({
+      ...clientSecretLogin(given),
+      AZURE_TENANT_ID: given.otherTenantId,
+    }))
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('LOGIN_REFUSED')
+    expect(error.message).toContain(fake.tenantId)
+    expect(error.message).toContain(fake.otherTenantId)
+  })
+
+  it.each([
+    [429, 'THROTTLED'],
+    [503, 'SERVICE_ERROR'],
+  ])('takes a %i of the login host for %s', async (status, code) => {
+    const {fake, connect} = await world()
+    fake.failLogin(status)
+    expect((await failureOf(await connect())).code).toBe(code)
+  })
+
+  it('says LOGIN_REFUSED for a token that the vault refuses', async () => {
+    const {fake, connect} = await world()
+    const provider = await connect()
+    await readAll(provider, [ref('myapp-key')])
+    fake.rejectLogin()
+    expect((await failureOf(provider)).code).toBe('LOGIN_REFUSED')
+  })
+
+  it('goes to the login host of the cloud that the vault is in', async () => {
+    const {fake} = await world()
+    const url = fake.addVault('china', {suffix: 'vault.azure.cn'})
+    fake.set('china', 'myapp-key', 'value in China')
+    const answers = await readAll(await connectAt(url), [ref('myapp-key')])
+    expect(answers.map(gist)).toEqual(['found value in China'])
+    expect(new Set(fake.hosts())).toEqual(new Set(['china.vault.azure.cn', 'login.partner.microsoftonline.cn']))
+  })
+
+  it('sends no token to a vault whose challenge names another domain, unless verification is off', async () => {
+    const {fake} = await world()
+    const url = fake.addVault('odd-vault', {challengeResource: 'https://vault.azure.cn'})
+    expect((await failureOf(await connectAt(url))).code).toBe('BAD_RESPONSE')
+    expect([fake.tokenRequests(), fake.requests().length]).toEqual([0, 0])
+    await failureOf(await connectAt(url, {}, {disable_challenge_verification: true}))
+    expect(fake.tokenRequests()).toBe(1)
+  })
+
+  it('C112 ends by its own deadline when the login host is silent, once for all', async () => {
+    const {fake, connect} = await world()
+    fake.silence('login')
+    const answers = await readAll(
+      await connect({callTimeoutMs: 600, maxInFlight: 2}),
+      ['a', 'b', 'c', 'd'].map((name) => ref(name)),
+    )
+    expect(answers.map(gist)).toEqual(Array(4).fill('TIMEOUT'))
+    expect(answers[0]?.kind === 'failed' && answers[0].error.suggestions[0]).toContain('AZURE_TOKEN_CREDENTIALS')
+    // Two in flight share the login, and nobody is asked afterwards.
+    expect(fake.challenges()).toBe(2)
+  })
+
+  it('C112 ends when the metadata address is silent, and lets the process end', async () => {
+    const {fake} = await world()
+    fake.metadata(true)
+    fake.silence('metadata')
+    const {stdout} = await inChild(fake, childThatReads(600), {
+      AZURE_CLIENT_SECRET: '',
+      AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
+    })
+    expect(stdout.trim()).toBe('TIMEOUT')
+  })
+
+  it('says managed identity when it was one', async () => {
+    const {fake} = await world()
+    fake.metadata(true)
+    const {stdout} = await inChild(
+      fake,
+      `${childThatReads(10_000)}\nconsole.log((await provider.whoami(signal)).credential)`,
+      {
+        AZURE_CLIENT_SECRET: '',
+        AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
+      },
+    )
+    expect(stdout.trim()).toBe('found\nmanaged identity')
+  })
+
+  it('C135 prints no value and no token, whatever the log level', async () => {
+    const {fake} = await world()
+    const loud = {AZURE_LOG_LEVEL: 'verbose', TYPESPEC_RUNTIME_LOG_LEVEL: 'verbose', DEBUG: '*'}
+    const {stdout, stderr} = await inChild(fake, childThatReads(10_000), loud)
+    expect(stdout.trim()).toBe('found')
+    // What is left comes from a package below the SDK that names hosts and ports.
+    expect(stderr).not.toMatch(/the value|eyJ|Bearer|azure:|typeSpecRuntime:/)
+    expect(stderr).not.toContain(fake.clientSecret)
+  })
+})
+
+describe('the way to Azure', () => {
+  it('C120 waits after a 429 that names no time, and finds the secret', async () => {
+    const {fake, connect} = await world()
+    fake.fail({kind: 'status', status: 429, times: 1})
+    expect((await readAll(await connect(), [ref('myapp-key')])).map(gist)).toEqual(['found the value'])
+    expect(fake.requests()).toHaveLength(2)
+  })
+
+  it('ends at once when it is asked to wait longer than a call may take, and says so', async () => {
+    const {fake, connect} = await world()
+    fake.fail({kind: 'status', status: 429, times: 1, retryAfterSeconds: 120})
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('THROTTLED')
+    expect(error.message).toContain('asks to wait 120 s')
+    expect(fake.requests()).toHaveLength(1)
+  })
+
+  it('says TLS_REFUSED for a certificate that is not trusted', async () => {
+    const {connect} = await world()
+    trustNoFake()
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('TLS_REFUSED')
+    expect(error.suggestions[0]).toContain('NODE_EXTRA_CA_CERTS')
+  })
+
+  it('says UNREACHABLE for an unknown vault behind a proxy, and that the name may be wrong', async () => {
+    await world()
+    const error = await failureOf(await connectAt('https://nobody.vault.azure.net'))
+    expect(error.code).toBe('UNREACHABLE')
+    expect(error.suggestions[0]).toContain('The name of the vault may be wrong')
+  })
+
+  it('C111 says UNREACHABLE for a name that does not resolve, and nothing about logins', async () => {
+    const {fake} = await world()
+    delete process.env['HTTPS_PROXY']
+    // A label of more than 63 letters is refused by the resolver itself: nothing leaves the machine.
+    const error = await failureOf(await connectAt(`https://${'a'.repeat(64)}.vault.azure.net`))
+    expect(error.code).toBe('UNREACHABLE')
+    expect(error.message).toContain('ENOTFOUND')
+    expect(error.message).not.toMatch(/authenticat|credential|log ?in/i)
+    expect(error.suggestions[0]).toContain('The name of the vault may be wrong')
+    expect(fake.hosts()).toEqual([])
+  })
+
+  it('says UNREACHABLE when the vault answers and the login host does not, and goes no further', async () => {
+    const {fake, connect} = await world()
+    fake.breakLogin()
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('UNREACHABLE')
+    expect(error.message).toContain('Microsoft Entra')
+    expect(fake.requests()).toEqual([])
+  })
+
+  it('takes another login host from AZURE_AUTHORITY_HOST', async () => {
+    const {fake, connect} = await world((given) => ({
+      ...clientSecretLogin(given),
+      AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.us',
+    }))
+    expect((await readAll(await connect(), [ref('myapp-key')])).map(gist)).toEqual(['found the value'])
+    expect(fake.hosts()).toContain('login.microsoftonline.us')
+    expect(fake.hosts()).not.toContain('login.microsoftonline.com')
+  })
+})
+
+/** Reads one secret with the adapter and prints the answer's kind, or the code of its failure. */
+const childThatReads = (callTimeoutMs: number): string => `
+  import {provider as azure} from './src/providers/azure/index.ts'
+  const provider = await azure.connect(
+    {name: 'default', settings: {vault_url: 'https://my-keyvault.vault.azure.net/'}},
+    {env: process.env, home: process.env.HOME, maxInFlight: 16, callTimeoutMs: ${callTimeoutMs}, interactive: false, warn() {}},
+  )
+  const {signal} = new AbortController()
+  for await (const answer of provider.read([{vault: 'default', name: 'myapp-key'}], signal))
+    console.log(answer.kind === 'failed' ? answer.error.code : answer.kind)
+  await provider.close()`

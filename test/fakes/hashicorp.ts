@@ -23,6 +23,7 @@ export type TokenOptions = {
   readonly namespace?: string
   /** `num_uses`: how many requests it is good for. */
   readonly uses?: number
+  /** Default: in 32 days, and never for a root token. */
   readonly expires?: Date
 }
 
@@ -44,8 +45,12 @@ type Mount =
   | {readonly kv: 1; readonly secrets: Map<string, Fields>}
   | {readonly kv: 2; readonly secrets: Map<string, Kv2Secret>}
 type Token = {readonly rules: Rule[] | 'root'; readonly namespace: string; uses: number; readonly expires: Date | null}
+/** A body is sent as JSON, a string or a Buffer as it is. */
 type Answer = {readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>>}
 type Fault = Answer | 'reset'
+
+/** Vault's `default_lease_ttl`, 768 hours: what a token is good for that was not made for ever. */
+const defaultTokenMs = 768 * 3_600_000
 
 /** KV 2 forgets what is older than this many versions. Source: `max_versions` in the API docs of the engine. */
 const keptVersions = 10
@@ -81,7 +86,7 @@ export async function startFakeVault(
       rules: given.rules === undefined ? 'root' : [...given.rules],
       namespace: given.namespace ?? '',
       uses: given.uses ?? Number.POSITIVE_INFINITY,
-      expires: given.expires ?? null,
+      expires: given.expires ?? (given.rules ? new Date(Date.now() + defaultTokenMs) : null),
     })
     return token
   }
@@ -172,6 +177,8 @@ export async function startFakeVault(
   const server = options.tls
     ? createTlsServer({key: options.tls.key, cert: options.tls.certificate}, listener)
     : createPlainServer(listener)
+  // Whoever leaves connections open is found out: the server never closes one by itself.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port ?? 0, '127.0.0.1', resolve)
@@ -400,7 +407,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     ...(body === undefined ? {} : {'content-type': 'application/json'}),
     ...headers,
   })
-  response.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
+  response.end(body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
 }
 
 // As a program: `node test/fakes/hashicorp.ts [PORT]`, until it is interrupted.

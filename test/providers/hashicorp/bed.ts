@@ -1,9 +1,13 @@
+import {createServer, request} from 'node:http'
+import type {AddressInfo} from 'node:net'
+
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
-import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
+import {type LoggedRequest, startFakeVault} from '../../fakes/hashicorp.ts'
 import {type Bed, testHost} from '../contract.ts'
+import {startRealVault, type VaultServer} from './real-vault.ts'
 
 /** A host that knows nothing but this environment: no token of the machine's, and no home directory. */
 export const hostWith = (env: Host['env'], over: Partial<Host> = {}): Host =>
@@ -25,29 +29,8 @@ export async function connectTo(url: string, host: Host, settings: Settings = {}
 /** The fake, its KV 2 mount `secret`, and a token that may read and write there and nothing else. */
 export async function startFakeBed(): Promise<Bed> {
   const vault = await startFakeVault()
-  const token = vault.addToken({rules: [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]})
   return {
-    connect: (over = {}) => connectTo(vault.url, hostWith({VAULT_TOKEN: token}, over)),
-    ...actsOn(vault, token),
-  }
-}
-
-function actsOn(vault: FakeVault, token: string): Omit<Bed, 'connect'> {
-  const put = (name: string, value: string): Promise<void> => {
-    vault.put('secret', name, {value})
-    return Promise.resolve()
-  }
-  return {
-    seed: put,
-    addVersion: put,
-    forbid: (name) => Promise.resolve(vault.addRule(token, {path: `secret/data/${name}`, capabilities: ['deny']})),
-    remove: async (name) => {
-      const response = await fetch(`${vault.url}/v1/secret/data/${name}`, {
-        method: 'DELETE',
-        headers: {'x-vault-token': vault.rootToken},
-      })
-      if (response.status !== 204) throw new Error(`The fake did not delete: ${response.status}`)
-    },
+    ...(await bedOn(vault, vault.log)),
     fail: (status, times, retryAfterSeconds) =>
       vault.fault(
         {
@@ -59,12 +42,79 @@ function actsOn(vault: FakeVault, token: string): Omit<Bed, 'connect'> {
       ),
     delay: vault.delay,
     silence: vault.silence,
+  }
+}
+
+/** The same on the real server, which can't be made slow, silent or faulty. */
+export async function startRealBed(binary: string): Promise<Bed> {
+  const vault = await startRealVault(binary)
+  const front = await startFront(vault.url)
+  const stop = async (): Promise<void> => {
+    await front.stop()
+    await vault.stop()
+  }
+  return bedOn({...vault, url: front.url, stop}, front.log)
+}
+
+async function bedOn(vault: VaultServer, log: readonly LoggedRequest[]): Promise<Bed> {
+  const token = await vault.addToken({rules: [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]})
+  const put = async (name: string, value: string): Promise<void> => vault.put('secret', name, {value})
+  return {
+    connect: (over = {}) => connectTo(vault.url, hostWith({VAULT_TOKEN: token}, over)),
+    seed: put,
+    addVersion: put,
+    forbid: async (name) => vault.addRule(token, {path: `secret/data/${name}`, capabilities: ['deny']}),
+    remove: async (name) => {
+      const response = await fetch(`${vault.url}/v1/secret/data/${name}`, {
+        method: 'DELETE',
+        headers: {'x-vault-token': vault.rootToken},
+      })
+      if (response.status !== 204) throw new Error(`The server did not delete: ${response.status}`)
+    },
     reads: () =>
-      vault.log
+      log
         .filter(({method, path, token: sent}) => method === 'GET' && sent === token && path.startsWith('secret/data/'))
         .map(({path, inFlight}) => ({name: path.slice('secret/data/'.length), inFlight})),
-    logins: () => vault.log.filter(({path}) => path.startsWith('auth/')).length,
+    logins: () => log.filter(({path}) => path.startsWith('auth/')).length,
     credentials: [token, vault.rootToken],
     stop: vault.stop,
+  }
+}
+
+/** Writes down what goes to a server, for one that has no log of its own. */
+async function startFront(target: string) {
+  const log: LoggedRequest[] = []
+  let inFlight = 0
+  const server = createServer((incoming, response) => {
+    inFlight += 1
+    response.on('close', () => {
+      inFlight -= 1
+    })
+    const {method = '', headers, url = ''} = incoming
+    const token = headers['x-vault-token']
+    log.push({
+      method,
+      path: url.replace(/^\/v1\//, ''),
+      token: typeof token === 'string' ? token : undefined,
+      namespace: undefined,
+      inFlight,
+    })
+    const outgoing = request(`${target}${url}`, {method, headers}, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    outgoing.on('error', () => response.destroy())
+    incoming.pipe(outgoing)
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    log: log as readonly LoggedRequest[],
+    stop: async (): Promise<void> => {
+      await new Promise((resolve) => {
+        server.close(resolve)
+        server.closeAllConnections()
+      })
+    },
   }
 }

@@ -33,7 +33,7 @@ async function read(provider: Provider, name: string, version?: string): Promise
 
 async function errorOf(provider: Provider, name: string, version?: string): Promise<EnvdriftError> {
   const [answer] = await readAll(provider, [ref(name, version)])
-  if (answer?.kind !== 'failed') return expect.unreachable(`not failed: ${gist(answer!)}`)
+  if (answer?.kind !== 'failed') throw new Error(`not failed: ${gist(answer!)}`)
   return answer.error
 }
 
@@ -195,6 +195,7 @@ describe('other answers', () => {
     ['a list for fields', {data: {data: ['one'], metadata}}],
     ['KV 1 fields', {data: {value: 'one'}}],
     ['a version that is no number', {data: {data: {value: 'one'}, metadata: {...metadata, version: 'x'}}}],
+    ['what is no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
     ['3 MiB', {data: {data: {value: 'x'.repeat(3 * 1024 * 1024)}, metadata}}],
   ])('says BAD_RESPONSE for %s with status 200', async (_, body) => {
     vault.fault({status: 200, body})
@@ -240,6 +241,15 @@ describe('the token', () => {
     const home = homeWith({'.vault-token': '\n', '.bao-token': 's.home\n'})
     await read(await connect({}, {env: {}, home}), 'myapp-production')
     expect(tokensSeen()).toEqual(['s.home'])
+  })
+
+  it('is read from its file once for all', async () => {
+    const home = homeWith({'.vault-token': 'hvs.first'})
+    const provider = await connect({}, {env: {}, home})
+    await readAll(provider, [ref('myapp-production'), ref('myapp-staging')])
+    writeFileSync(join(home, '.vault-token'), 'hvs.second')
+    await read(provider, 'myapp-test')
+    expect(tokensSeen()).toEqual(['hvs.first', 'hvs.first', 'hvs.first'])
   })
 
   it('is never taken from the environment of the process, nor is anything else', async () => {
@@ -425,6 +435,7 @@ describe('earlier versions', () => {
       '4 v4',
       '3 v3',
     ])
+    expect(pathsAsked()).not.toContain('secret/data/myapp?version=1')
   })
 
   it('of a pinned version are those before it', async () => {

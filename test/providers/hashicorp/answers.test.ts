@@ -1,0 +1,225 @@
+import nodeVault, {type client as Client} from 'node-vault'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+
+import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
+import {startRealVault, vaultBinary, type VaultServer, whyNoVault} from './real-vault.ts'
+
+/** What an unchanged node-vault makes of an answer: its result, or the status and body of its error. */
+async function outcomeOf(call: Promise<unknown>): Promise<{readonly status: number; readonly body: unknown}> {
+  try {
+    const body = await call
+    return {status: body === '' ? 204 : 200, body}
+  } catch (error) {
+    const {statusCode, body} = (error as {readonly response: {readonly statusCode: number; readonly body: unknown}})
+      .response
+    return {status: statusCode, body}
+  }
+}
+
+const denied = {errors: ['1 error occurred:\n\t* permission denied\n\n']}
+const badToken = {errors: ['2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n']}
+const nothing = {status: 404, body: {errors: []}}
+
+function clientOf(vault: VaultServer, token: string, namespace = ''): Client {
+  const client: Client & {namespace?: string} = nodeVault({endpoint: vault.url, token})
+  client.namespace = namespace
+  return client
+}
+
+const servers = [
+  {name: 'the fake', start: () => startFakeVault(), lacks: undefined},
+  {
+    name: 'Vault itself',
+    start: () => startRealVault(vaultBinary ?? ''),
+    lacks: vaultBinary === undefined ? whyNoVault : undefined,
+  },
+] as const
+
+for (const {name, start, lacks} of servers)
+  describe.skipIf(lacks !== undefined)(
+    `${name} answers node-vault${lacks === undefined ? '' : ` (skipped: ${lacks})`}`,
+    () => {
+      let vault: VaultServer
+      const as = (token: string): Client => clientOf(vault, token)
+
+      beforeEach(async () => {
+        vault = await start()
+      })
+      afterEach(() => vault.stop())
+
+      it('KV 2: the fields in an envelope with their metadata', async () => {
+        await vault.put('secret', 'myapp-production', {value: 'one'})
+        expect(await outcomeOf(as(vault.rootToken).read('secret/data/myapp-production'))).toMatchObject({
+          status: 200,
+          body: {data: {data: {value: 'one'}, metadata: {version: 1, deletion_time: '', destroyed: false}}},
+        })
+      })
+
+      it('KV 1: the fields themselves', async () => {
+        await vault.put('kv1', 'team/myapp', {value: 'one'})
+        expect(await outcomeOf(as(vault.rootToken).read('kv1/team/myapp'))).toMatchObject({
+          status: 200,
+          body: {data: {value: 'one'}},
+        })
+      })
+
+      it.each([
+        ['a missing KV 2 secret', 'secret/data/myapp-staging'],
+        ['a version that was never written', 'secret/data/myapp-production?version=9'],
+        ['a missing KV 1 secret', 'kv1/myapp-staging'],
+        ['a KV 2 path on a KV 1 mount', 'kv1/data/myapp-production'],
+      ])('%s: 404 and no error at all', async (_, path) => {
+        await vault.put('secret', 'myapp-production', {value: 'one'})
+        await vault.put('kv1', 'myapp-production', {value: 'one'})
+        expect(await outcomeOf(as(vault.rootToken).read(path))).toEqual(nothing)
+      })
+
+      it('a deleted version: 404 with its metadata', async () => {
+        await vault.put('secret', 'myapp-production', {value: 'one'})
+        const client = as(vault.rootToken)
+        await client.delete('secret/data/myapp-production')
+        expect(await outcomeOf(client.read('secret/data/myapp-production'))).toMatchObject({
+          status: 404,
+          body: {
+            data: {
+              data: null,
+              metadata: {version: 1, deletion_time: expect.stringMatching(/^\d{4}-/), destroyed: false},
+            },
+          },
+        })
+      })
+
+      it('a destroyed version: 404 with its metadata', async () => {
+        await vault.put('secret', 'myapp-production', {value: 'one'})
+        const client = as(vault.rootToken)
+        await client.write('secret/destroy/myapp-production', {versions: [1]})
+        expect(await outcomeOf(client.read('secret/data/myapp-production'))).toMatchObject({
+          status: 404,
+          body: {data: {data: null, metadata: {version: 1, destroyed: true}}},
+        })
+      })
+
+      it('a KV 2 path without data/: 404 with a warning instead of errors', async () => {
+        const {status, body} = await outcomeOf(as(vault.rootToken).read('secret/myapp-production'))
+        expect(status).toBe(404)
+        expect(body).toMatchObject({
+          data: null,
+          warnings: [expect.stringContaining('Invalid path for a versioned K/V')],
+        })
+        expect(body).not.toHaveProperty('errors')
+      })
+
+      it('a wrong mount: 404 for a token that may do all, 403 for one that may not', async () => {
+        const limited = await vault.addToken({rules: [{path: 'secret/data/*', capabilities: ['read']}]})
+        expect(await outcomeOf(as(vault.rootToken).read('nowhere/data/x'))).toMatchObject({
+          status: 404,
+          body: {errors: [expect.stringContaining('no handler for route')]},
+        })
+        expect(await outcomeOf(as(limited).read('nowhere/data/x'))).toEqual({status: 403, body: denied})
+      })
+
+      it('no policy: 403', async () => {
+        const limited = await vault.addToken({rules: [{path: 'secret/data/other', capabilities: ['read']}]})
+        await vault.put('secret', 'myapp-production', {value: 'one'})
+        expect(await outcomeOf(as(limited).read('secret/data/myapp-production'))).toEqual({status: 403, body: denied})
+        expect(await outcomeOf(as(limited).write('secret/data/other', {data: {}}))).toEqual({status: 403, body: denied})
+      })
+
+      it('a bad, an expired, a revoked and a used-up token: 403, never 401', async () => {
+        const expired = await vault.addToken({expires: new Date(Date.now() - 1000)})
+        const revoked = await vault.addToken()
+        await vault.revoke(revoked)
+        const single = await vault.addToken({uses: 1})
+        expect(await outcomeOf(as(single).read('secret/data/x'))).toEqual(nothing)
+        for (const token of ['hvs.never-made', expired, revoked, single])
+          expect(await outcomeOf(as(token).read('secret/data/x'))).toEqual({status: 403, body: badToken})
+      })
+
+      it('no token: 403', async () => {
+        const response = await fetch(`${vault.url}/v1/secret/data/x`)
+        expect([response.status, await response.json()]).toEqual([403, {errors: ['permission denied']}])
+      })
+
+      it('sealed: 503, and seal-status answers all the same', async () => {
+        await vault.seal()
+        const client = as(vault.rootToken)
+        expect(await outcomeOf(client.read('secret/data/x'))).toEqual({
+          status: 503,
+          body: {errors: ['Vault is sealed']},
+        })
+        expect(await outcomeOf(client.read('sys/seal-status'))).toMatchObject({status: 200, body: {sealed: true}})
+      })
+
+      it('a rate quota: 429 without Retry-After', async () => {
+        await vault.throttle(1)
+        const response = await fetch(`${vault.url}/v1/secret/data/x`)
+        expect([response.status, response.headers.get('retry-after')]).toEqual([429, null])
+      })
+
+      it('check and set: 400 for any version but the current one, where 0 means none', async () => {
+        const client = as(vault.rootToken)
+        const write = (cas: number) =>
+          outcomeOf(client.write('secret/data/myapp', {data: {value: 'x'}, options: {cas}}))
+        const mismatch = {
+          status: 400,
+          body: {errors: ['check-and-set parameter did not match the current version']},
+        }
+        expect(await write(1)).toEqual(mismatch)
+        expect(await write(0)).toMatchObject({status: 200, body: {data: {version: 1}}})
+        expect(await write(0)).toEqual(mismatch)
+        expect(await write(1)).toMatchObject({status: 200, body: {data: {version: 2}}})
+      })
+
+      it('a write to KV 1: 204', async () => {
+        expect(await outcomeOf(as(vault.rootToken).write('kv1/myapp', {value: 'one'}))).toEqual({status: 204, body: ''})
+      })
+
+      it('an eleventh version drives the first one out', async () => {
+        for (let n = 1; n <= 11; n += 1) await vault.put('secret', 'myapp', {value: `v${n}`})
+        const client = as(vault.rootToken)
+        expect(await outcomeOf(client.read('secret/data/myapp?version=1'))).toEqual(nothing)
+        expect(await outcomeOf(client.read('secret/data/myapp?version=2'))).toMatchObject({status: 200})
+      })
+
+      it('the version of a mount', async () => {
+        const client = as(vault.rootToken)
+        expect(await client.read('sys/internal/ui/mounts/kv1')).toMatchObject({data: {options: {version: '1'}}})
+        expect(await client.read('sys/internal/ui/mounts/secret')).toMatchObject({data: {options: {version: '2'}}})
+      })
+
+      it('whose token it is, which costs a use', async () => {
+        const token = await vault.addToken({uses: 2, rules: []})
+        expect(await as(token).tokenLookupSelf()).toMatchObject({
+          data: {id: token, num_uses: 1, expire_time: expect.stringMatching(/^\d{4}-/) as unknown},
+        })
+        expect(await as(vault.rootToken).tokenLookupSelf()).toMatchObject({data: {expire_time: null}})
+      })
+    },
+  )
+
+describe('the fake answers node-vault as Vault Enterprise and OpenBao do', () => {
+  let vault: FakeVault
+  const as = (token: string, namespace = ''): Client => clientOf(vault, token, namespace)
+
+  beforeEach(async () => {
+    vault = await startFakeVault({namespaces: ['team1']})
+  })
+  afterEach(() => vault.stop())
+
+  it('an unknown namespace: 404; a token of another one: 403; header and path mean the same', async () => {
+    vault.mount('team1/secret', 2)
+    vault.put('team1/secret', 'myapp', {value: 'team'})
+    const token = vault.addToken({namespace: 'team1'})
+    expect(await outcomeOf(as(token, 'team9').read('secret/data/myapp'))).toMatchObject({
+      status: 404,
+      body: {errors: ['namespace not found']},
+    })
+    expect(await outcomeOf(as(token).read('secret/data/myapp'))).toEqual({status: 403, body: badToken})
+    for (const [namespace, path] of [
+      ['team1', 'secret/data/myapp'],
+      ['team1/', 'secret/data/myapp'],
+      ['', 'team1/secret/data/myapp'],
+    ] as const)
+      expect(await outcomeOf(as(token, namespace).read(path))).toMatchObject({body: {data: {data: {value: 'team'}}}})
+  })
+})

@@ -233,7 +233,27 @@ it('refuses an index that shows a part only, or is damaged, rather than call a t
 })
 
 it('agrees with git on what made-up patterns ignore', {timeout: 120_000}, async () => {
-  const word = fc.constantFrom('a', 'b', '.env', '.env.keys', '*', '**', '*.keys', 'a*', '?', '[ab]', '.env*', 'a b')
+  // Not `b**`: git 2.39 lets it match slashes, against its own documentation.
+  const word = fc.constantFrom(
+    'a',
+    'b',
+    '.env',
+    '.env.keys',
+    '*',
+    '**',
+    '*.keys',
+    'a*',
+    '?',
+    '[ab]',
+    '.env*',
+    'a b',
+    '[!a]',
+    '\\*',
+    '***',
+    '#a',
+    '\\a',
+    '[a-c]*',
+  )
   const line = fc
     .tuple(
       fc.constantFrom('', '', '!', '/'),

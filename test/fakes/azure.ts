@@ -29,6 +29,14 @@ export type Operation = 'get' | 'set' | 'list' | 'delete'
 export type Fault =
   | {readonly kind: 'status'; readonly status: number; readonly retryAfterSeconds?: number; readonly times: number}
   | {readonly kind: 'reset'; readonly times: number}
+  /** As something in between would answer, not the vault. */
+  | {
+      readonly kind: 'stranger'
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly page: string
+      readonly times: number
+    }
 
 /** Why the vault refuses: `error.innererror.code` of a 403. */
 export type Refusal = 'ForbiddenByRbac' | 'ForbiddenByPolicy' | 'ForbiddenByFirewall'
@@ -102,7 +110,12 @@ type Vault = {
   readonly authority: string
   readonly secrets: Map<string, StoredSecret>
 }
-type Answer = {readonly status: number; readonly body: unknown; readonly headers?: Record<string, string>}
+type Answer = {
+  readonly status: number
+  /** JSON, or a page as it is. */
+  readonly body: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
 type Claims = {
   readonly aud: string
   readonly tid: string
@@ -527,6 +540,10 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
           return 'reset'
         case 'status':
           return faultAnswer(fault.fault)
+        case 'stranger': {
+          const {status, page, headers} = fault.fault
+          return {status, body: page, headers: {'content-type': 'text/html', ...headers}}
+        }
         case undefined:
           return perform(vault, call, url, body)
       }
@@ -718,7 +735,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     'x-ms-keyvault-region': 'westeurope',
     ...answer.headers,
   })
-  response.end(JSON.stringify(answer.body))
+  response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body))
 }
 
 /** Node takes one file of extra certificates, so one that is set already is joined with ours. */

@@ -1,4 +1,5 @@
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+import {asEnvdriftError} from '../in-flight.ts'
 
 /** What we were doing at which vault; for messages. */
 export type CallContext = {
@@ -8,6 +9,8 @@ export type CallContext = {
   readonly vaultName: string
   readonly doing: 'read' | 'write' | 'list the versions of'
   readonly secret: string
+  /** Status of the last answer, if one came: the SDK stumbles over answers that aren't the vault's, and then says nothing of it. */
+  readonly answered: number | undefined
   /** Object id of whom we are logged in as, if a token said so. */
   readonly objectId: string | undefined
 }
@@ -45,27 +48,29 @@ export const isAbsence = ({status, code}: Trouble): boolean => status === 404 &&
 export function callError(error: unknown, context: CallContext): EnvdriftError {
   if (error instanceof EnvdriftError) return error
   const trouble = troubleOf(error)
-  const {name, status, code, inner} = trouble
+  const {name, code, inner} = trouble
+  const status = trouble.status ?? context.answered
   const {place, vaultName, doing, secret} = context
   const raise = (to: ErrorCode, message: string, ...suggestions: [string, ...string[]]): EnvdriftError =>
     new EnvdriftError(to, message, {suggestions, cause: causeOf(trouble)})
 
   if (status === undefined) {
     if (code !== undefined && code !== 'PARSE_ERROR') return connectionError(code, place, causeOf(trouble))
-    // What the SDK makes of an answer without a body, which is what a proxy gives for a host that it can't reach.
-    if (name === 'TypeError') {
-      return raise(
-        'UNREACHABLE',
-        `${place} could not be reached: what answered in its place, probably a proxy, sent nothing usable`,
-        ...unknownName,
-        'Check HTTPS_PROXY and NO_PROXY.',
-      )
-    }
+    if (name === 'TypeError') return asEnvdriftError(error, `${doing} ${secret}`)
+    // What is left is the challenge, which the SDK holds against the host of the vault.
     return raise(
       'BAD_RESPONSE',
       `What answers at ${place} is not Azure Key Vault, or asks for a login that does not belong to it`,
       'Check vault_url: `az keyvault list --query "[].properties.vaultUri"` shows the right ones.',
       'For an emulator, set disable_challenge_verification = true for this vault in your user file.',
+    )
+  }
+  if (code === undefined && gatewayStatuses.has(status)) {
+    return raise(
+      'UNREACHABLE',
+      `${place} could not be reached: a proxy answered in its place (status ${status})`,
+      ...unknownName,
+      'Check HTTPS_PROXY and NO_PROXY.',
     )
   }
   if (code === undefined && status < 500 && status !== 429) {
@@ -192,6 +197,9 @@ function refusal(
     ...(inner === 'ForbiddenByPolicy' ? ([policy, assign] as const) : ([assign, policy] as const)),
   )
 }
+
+/** What a proxy answers that does not find or reach the host. */
+const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504])
 
 const unknownName = [
   'The name of the vault may be wrong: check vault_url or vault_name; `az keyvault list` shows the right ones.',

@@ -54,49 +54,59 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 
   const {callTimeoutMs, maxInFlight} = host
 
-  const contextOf = (doing: CallContext['doing'], secret: string): CallContext => ({
-    place,
-    vaultName,
-    doing,
-    secret,
-    objectId: login.objectId(),
-  })
+  /** One request of the SDK's; what it throws becomes one of our errors. */
+  async function ask<T>(
+    doing: CallContext['doing'],
+    secret: string,
+    request: (options: {readonly onResponse: (answer: {readonly status: number}) => void}) => Promise<T>,
+  ): Promise<T> {
+    let answered: number | undefined
+    try {
+      return await request({onResponse: ({status}) => (answered = status)})
+    } catch (error) {
+      throw callError(error, {place, vaultName, doing, secret, answered, objectId: login.objectId()})
+    }
+  }
 
   /** @returns `undefined` if the service says that it isn't there. */
   async function get(name: string, version: Version | undefined, abortSignal: AbortSignal): Promise<Found | undefined> {
-    try {
-      const {value, properties} = await client.getSecret(name, {abortSignal, ...(version !== undefined && {version})})
-      if (typeof value === 'string' && properties.version !== undefined) {
-        return {value: new Secret(value), version: properties.version}
-      }
-    } catch (error) {
-      if (isAbsence(troubleOf(error))) return undefined
-      throw callError(error, contextOf('read', name))
-    }
-    throw new EnvdriftError('BAD_RESPONSE', `${place} answered without the value of ${name}`, {
-      suggestions: ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'],
-    })
+    const found = await ask('read', name, (options) =>
+      client
+        .getSecret(name, {...options, abortSignal, ...(version !== undefined && {version})})
+        .catch((error: unknown) => {
+          if (isAbsence(troubleOf(error))) return undefined
+          throw error
+        }),
+    )
+    if (found === undefined) return undefined
+    const {value, properties} = found
+    if (value === undefined || properties.version === undefined) throw incomplete(name)
+    return {value: new Secret(value), version: properties.version}
   }
 
   async function set(name: string, value: Secret, abortSignal: AbortSignal): Promise<Version> {
-    try {
-      const {properties} = await client.setSecret(name, value.reveal(), {abortSignal})
-      return properties.version ?? ''
-    } catch (error) {
-      throw callError(error, contextOf('write', name))
-    }
+    const {properties} = await ask('write', name, (options) =>
+      client.setSecret(name, value.reveal(), {...options, abortSignal}),
+    )
+    if (properties.version === undefined) throw incomplete(name)
+    return properties.version
   }
+
+  /** A page of something in between, for example: status 200, and nothing of Key Vault's in it. */
+  const incomplete = (name: string): EnvdriftError =>
+    new EnvdriftError('BAD_RESPONSE', `${place} answered without the value or the version of ${name}`, {
+      suggestions: ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'],
+    })
 
   /** Enabled versions, newest first. */
   async function versionsOf(name: string, abortSignal: AbortSignal): Promise<readonly Version[]> {
     const found: {readonly version: Version; readonly createdMs: number}[] = []
-    try {
-      for await (const {version, enabled, createdOn} of client.listPropertiesOfSecretVersions(name, {abortSignal})) {
+    await ask('list the versions of', name, async (options) => {
+      const all = client.listPropertiesOfSecretVersions(name, {...options, abortSignal})
+      for await (const {version, enabled, createdOn} of all) {
         if (version !== undefined && enabled !== false) found.push({version, createdMs: createdOn?.getTime() ?? 0})
       }
-    } catch (error) {
-      throw callError(error, contextOf('list the versions of', name))
-    }
+    })
     return found.toSorted((a, b) => b.createdMs - a.createdMs).map(({version}) => version)
   }
 

@@ -9,13 +9,13 @@ import type {Identity} from '../provider.ts'
 import {causeOf, connectionError, troubleOf} from './errors.ts'
 
 export type Login = {
-  /** For the SDK's client. One login serves all calls, and one that failed is not tried again. */
+  /** For the SDK's client, which asks it once for all calls. A login that failed is not tried again. */
   readonly credential: TokenCredential
   /** Who we are, by the last token; `undefined` before the first. */
   readonly identity: () => Identity | undefined
   /** The `oid` of the last token: what a role is assigned to. */
   readonly objectId: () => string | undefined
-  /** Ends a login that is under way. */
+  /** Ends a login that is under way, also one that nobody waits for any more: the SDK would hold the process for minutes. */
   readonly close: () => void
 }
 
@@ -49,19 +49,15 @@ export function makeLogin(
   {place, env, timeoutMs}: {readonly place: string; readonly env: Env; readonly timeoutMs: number},
 ): Login {
   const closed = new AbortController()
-  const underWay = new Map<string, Promise<AccessToken>>()
   let credential: TokenCredential | undefined
   let failure: EnvdriftError | undefined
   let claims: Claims | undefined
   let lastExchange: Exchange | undefined
-  let deadline: AbortSignal | undefined
 
   const http: HttpClient = {
     sendRequest: async (request) => {
-      const signals = [request.abortSignal as AbortSignal | undefined, deadline].filter((each) => each !== undefined)
-      request.abortSignal = AbortSignal.any(signals)
-      // The SDK lets all managed identities of a process share the client of the first, whose deadline may be over.
-      request.timeout ||= timeoutMs
+      const signals = request.abortSignal === undefined ? [] : [request.abortSignal as AbortSignal]
+      request.abortSignal = AbortSignal.any([...signals, closed.signal])
       // A metadata address is asked by http, and that none answers is the normal case.
       const isEntra = request.url.startsWith('https:')
       try {
@@ -84,13 +80,11 @@ export function makeLogin(
         ...(sdk.authorityHost !== undefined && {authorityHost: sdk.authorityHost}),
       })
       const known = credential
-      const token = await withDeadline(
-        (signal) => {
-          deadline = signal
-          return known.getToken(scopes, options ?? {})
-        },
-        {place, callTimeoutMs: timeoutMs, signal: closed.signal},
-      )
+      const token = await withDeadline(() => known.getToken(scopes, options ?? {}), {
+        place,
+        callTimeoutMs: timeoutMs,
+        signal: closed.signal,
+      })
       if (token === null) throw notLoggedIn(place, env, undefined)
       claims = claimsOf(token)
       return token
@@ -104,10 +98,7 @@ export function makeLogin(
     credential: {
       getToken: async (scopes, options) => {
         if (failure !== undefined) throw failure
-        const key = JSON.stringify([scopes, options?.tenantId, options?.claims])
-        const login = underWay.get(key) ?? logIn(scopes, options).finally(() => underWay.delete(key))
-        underWay.set(key, login)
-        return login
+        return logIn(scopes, options)
       },
     },
     identity: () => claims && identityOf(claims, env),
@@ -147,9 +138,8 @@ function claimsOf({token, expiresOnTimestamp}: AccessToken): Claims {
 
 /** Source of the claims: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference */
 function identityOf({oid, appid, user, managedIdentity, until}: Claims, env: Env): Identity {
-  const object = oid === undefined ? '' : ` (object id ${oid})`
-  const who = user ?? managedIdentity ?? (appid === undefined ? `somebody${object}` : `application ${appid}`)
-  return {who: `${who}${who.endsWith(object) ? '' : object}`, credential: credentialOf(), until}
+  const who = user ?? managedIdentity ?? (appid === undefined ? 'somebody' : `application ${appid}`)
+  return {who: oid === undefined ? who : `${who} (object id ${oid})`, credential: credentialOf(), until}
 
   function credentialOf(): string {
     if (managedIdentity !== undefined) return 'managed identity'
@@ -197,7 +187,10 @@ function loginError(
   }
   if (status >= 500) {
     return new EnvdriftError('SERVICE_ERROR', `Microsoft Entra failed to log us in for ${place} (status ${status})`, {
-      suggestions: ['Run the command again in a minute; https://azure.status.microsoft shows known outages.'],
+      suggestions: [
+        'Run the command again in a minute; https://azure.status.microsoft shows known outages.',
+        'Check HTTPS_PROXY and NO_PROXY: a proxy that does not reach the login host looks the same.',
+      ],
       cause,
     })
   }

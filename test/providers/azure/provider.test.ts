@@ -219,11 +219,14 @@ describe('a login to Azure', () => {
 
   it('says LOGIN_REFUSED with the number of the reason for a wrong secret, and asks once', async () => {
     const {fake, connect} = await world((given) => ({...clientSecretLogin(given), AZURE_CLIENT_SECRET: 'wrong-secret'}))
+    const provider = await connect({maxInFlight: 4})
     const answers = await readAll(
-      await connect({maxInFlight: 4}),
+      provider,
       ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ref(name)),
     )
     expect(answers.map(gist)).toEqual(Array(6).fill('LOGIN_REFUSED'))
+    expect(fake.tokenRequests()).toBe(1)
+    await readAll(provider, [ref('myapp-key')])
     expect(fake.tokenRequests()).toBe(1)
     const [first] = answers
     expect(first?.kind === 'failed' && first.error.message).toBe(
@@ -355,13 +358,56 @@ describe('the way to Azure', () => {
     expect(fake.requests()).toHaveLength(2)
   })
 
-  it('ends at once when it is asked to wait longer than a call may take, and says so', async () => {
+  it.each([
+    ['seconds', () => '3600'],
+    ['a date', () => new Date(Date.now() + 3_600_000).toUTCString()],
+  ])(
+    'ends at once when it is asked, in %s, to wait longer than a call may take, and says so',
+    async (_, retryAfter) => {
+      const {fake, connect} = await world()
+      fake.fail({kind: 'stranger', status: 429, page: '', headers: {'retry-after': retryAfter()}, times: 1})
+      const error = await failureOf(await connect())
+      expect(error.code).toBe('THROTTLED')
+      expect(error.message).toMatch(/asks to wait (3600|3599|3598) s/)
+      expect(fake.requests()).toHaveLength(1)
+    },
+  )
+
+  it.each([200, 302, 403, 404, 407, 418])(
+    'takes a %i that is not the vault’s for BAD_RESPONSE, never for an absence',
+    async (status) => {
+      const {fake, connect} = await world()
+      fake.fail({kind: 'stranger', status, page: '<h1>Sign in to this network</h1>', times: 1})
+      const error = await failureOf(await connect())
+      expect(error.code).toBe('BAD_RESPONSE')
+      expect(error.message).not.toContain('Sign in')
+    },
+  )
+
+  it('takes an answer without a value for BAD_RESPONSE, never for an empty secret', async () => {
     const {fake, connect} = await world()
-    fake.fail({kind: 'status', status: 429, times: 1, retryAfterSeconds: 120})
-    const error = await failureOf(await connect())
-    expect(error.code).toBe('THROTTLED')
-    expect(error.message).toContain('asks to wait 120 s')
-    expect(fake.requests()).toHaveLength(1)
+    const page = JSON.stringify({id: 'https://my-keyvault.vault.azure.net/secrets/myapp-key/0a1b', attributes: {}})
+    fake.fail({kind: 'stranger', status: 200, page, headers: {'content-type': 'application/json'}, times: 1})
+    expect((await failureOf(await connect())).code).toBe('BAD_RESPONSE')
+  })
+
+  it('takes a 404 with another code than SecretNotFound for BAD_RESPONSE, never for an absence', async () => {
+    const {fake, connect} = await world()
+    fake.fail({kind: 'status', status: 404, times: 1})
+    expect((await failureOf(await connect())).code).toBe('BAD_RESPONSE')
+  })
+
+  it('follows no redirect', async () => {
+    const {fake, connect} = await world()
+    const elsewhere = fake.addVault('other-vault')
+    fake.set('other-vault', 'myapp-key', 'not what was asked for')
+    for (const location of [`${elsewhere}/secrets/myapp-key?api-version=7.6`, '/secrets/other-key?api-version=7.6']) {
+      fake.fail({kind: 'stranger', status: 307, page: '', headers: {location}, times: 1})
+    }
+    const provider = await connect()
+    expect((await failureOf(provider)).code).toBe('BAD_RESPONSE')
+    expect((await failureOf(provider)).code).toBe('BAD_RESPONSE')
+    expect(fake.requests().map(({vault, name}) => `${vault} ${name}`)).toEqual(Array(2).fill('my-keyvault myapp-key'))
   })
 
   it('says TLS_REFUSED for a certificate that is not trusted', async () => {

@@ -58,18 +58,19 @@ function providerOf(
     )
   }
   const place = `GCP Secret Manager project ${project}`
-  const login = loginWith(gax, project)
+  const universe = host.env['GOOGLE_CLOUD_UNIVERSE_DOMAIN'] || 'googleapis.com'
+  const login = loginWith(gax, project, universe)
   const clients = new Map<string | undefined, SecretManagerServiceClient>()
 
   /** A regional secret is served by its location only. Source: https://cloud.google.com/secret-manager/regional-secrets */
   function clientFor(location: string | undefined): SecretManagerServiceClient {
     const known = clients.get(location)
     if (known) return known
-    const universe = host.env['GOOGLE_CLOUD_UNIVERSE_DOMAIN'] ?? 'googleapis.com'
     const client = new Client(
       {
         auth: login.auth,
         projectId: project,
+        universeDomain: universe,
         ...(endpoint
           ? {apiEndpoint: endpoint.host, port: endpoint.port}
           : location !== undefined && {apiEndpoint: `secretmanager.${location}.rep.${universe}`}),
@@ -103,8 +104,7 @@ function providerOf(
   ): Promise<T> {
     const authorization = await login.authorization()
     const client = clientFor(name.location)
-    // The SDK's methods call it too, but then its failure would be an unhandled rejection.
-    await client.initialize()
+    await initialize(client)
     let lastStatus: number | undefined
     const options: Gax.CallOptions = {
       signal,
@@ -318,6 +318,22 @@ function textOf(bytes: Uint8Array): Secret | undefined {
     return new Secret(new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes))
   } catch {
     return undefined
+  }
+}
+
+/** The SDK's methods do this too, but then a failure would be an unhandled rejection, and end the process. */
+async function initialize(client: SecretManagerServiceClient): Promise<void> {
+  try {
+    await client.initialize()
+  } catch (cause) {
+    // The login has succeeded before, so what is left is what the environment says about the connection.
+    throw new EnvdriftError('CONFIG_INVALID', "The environment's settings for Google's API do not go with the login", {
+      suggestions: [
+        "Set GOOGLE_CLOUD_UNIVERSE_DOMAIN to the universe_domain of the credential file; without one there, don't set it.",
+        'Without a client certificate for Google, unset GOOGLE_API_USE_CLIENT_CERTIFICATE.',
+      ],
+      cause,
+    })
   }
 }
 

@@ -28,12 +28,16 @@ export type Login = {
  *
  * The library reads the process's environment, not `host.env`. It asks the metadata server (169.254.169.254) only when
  * there is no file, and not at all under METADATA_SERVER_DETECTION=none.
+ *
+ * @param universe - `googleapis.com`, but for clouds that others run with Google's software.
  */
-export function loginWith({GoogleAuth}: typeof Gax, project: string): Login {
+export function loginWith({GoogleAuth}: typeof Gax, project: string, universe: string): Login {
   // With a projectId the library neither runs `gcloud` nor asks the metadata server for one.
   const auth = new GoogleAuth({projectId: project, scopes: [scope]})
-  // A service account's key signs its own token: no request to a token endpoint. The SDK sets the same, but later.
+  // A service account's key signs its own token: no request to a token endpoint. The SDK's clients set the same, but only
+  // when they are made, and every change of it would be another token.
   auth.useJWTAccessWithScope = true
+  auth.defaultServicePath = `secretmanager.${universe}`
 
   let first: Promise<unknown> | undefined
   async function authorization(): Promise<string> {

@@ -1,4 +1,5 @@
 import type {Problem, ProviderSpec} from '../../core/provider-spec.ts'
+import {endpointOf} from './endpoint.ts'
 
 /** A project's id, as people write it (6 to 30 characters, with an older `domain.com:` before it), or its number. */
 const projectId = /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$|^\d{1,20}$/
@@ -23,7 +24,8 @@ export const spec: ProviderSpec = {
     api_endpoint: {
       type: 'string',
       trust: 'machine',
-      summary: 'Host, or host:port, of another server that speaks the protocol. Default: the service of the location.',
+      summary:
+        'Host, or host:port, of another server that speaks the protocol, or http://127.0.0.1:PORT. Default: the service of the location.',
     },
   },
   later: ['impersonate_service_account', 'quota_project', 'credentials_file'],
@@ -57,8 +59,12 @@ export const spec: ProviderSpec = {
       })
     }
     const endpoint = settings['api_endpoint']
-    if (typeof endpoint === 'string' && !/^[A-Za-z0-9.[\]:-]+$/.test(endpoint))
-      problems.push({setting: 'api_endpoint', text: 'api_endpoint must be a host or host:port, without https://'})
+    if (typeof endpoint === 'string' && !endpointOf(endpoint)) {
+      problems.push({
+        setting: 'api_endpoint',
+        text: 'api_endpoint must be a host or host:port; without TLS (http://) only a server on this machine, by its address',
+      })
+    }
     return {settings: project === undefined ? settings : {...settings, project_id: project}, problems, warnings: []}
   },
 }

@@ -3,6 +3,7 @@ import {createServer, type Server} from 'node:net'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 
@@ -297,6 +298,25 @@ describe('the login', () => {
     process.env['GCE_METADATA_HOST'] = fake.tokenHost
     fake.silenceTokens()
     expect((await failure({callTimeoutMs: 300})).code).toBe('TIMEOUT')
+  })
+
+  it("signs one token for all reads of a run, the service account's own", async () => {
+    fake.seed('myapp-production', 'value')
+    const each = await connect()
+    await readAll(each, [ref('myapp-production'), ref('myapp-staging')])
+    // A token that is signed in another second is another token.
+    await sleep(1100)
+    await readAll(each, [ref('myapp-production')])
+    expect(fake.logins()).toBe(1)
+  })
+
+  it('says so when the credentials are of another universe than the service', async () => {
+    logInWith({...fake.serviceAccount, universe_domain: 'universe.example'})
+    const error = await failure()
+    expect(error).toMatchObject({
+      code: 'CONFIG_INVALID',
+      suggestions: [expect.stringContaining('GOOGLE_CLOUD_UNIVERSE_DOMAIN'), expect.anything()],
+    })
   })
 
   it('says whose key it is', async () => {

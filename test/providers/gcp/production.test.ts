@@ -167,6 +167,8 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
       for (const text of [value, Buffer.from(value).toString('base64'), ...fake.credentials()]) {
         expect(all).not.toContain(text)
       }
+      // A call, a message or headers in gRPC's trace: what it prints of them is up to its version.
+      expect(all).not.toMatch(/\| (?:resolving_call|subchannel_call|transport) \|/)
       // What a Buffer prints as, in a log of a payload.
       expect(all).not.toContain([...Buffer.from(value.slice(0, 4))].join(','))
     }

@@ -18,9 +18,9 @@ const publicPrefix = 'DOTENV_PUBLIC_KEY'
  *   such a name, and never decrypts.
  */
 export function keyNameOfFile(fileName: string): KeyName {
-  const file = basename(fileName).toLowerCase()
-  const env = file.startsWith('.env') && file.endsWith('.txt') ? file.slice(0, -'.txt'.length) : file
-  if (env === '.env') return privatePrefix
+  const file = withoutTxt(basename(fileName).toLowerCase())
+  if (file === '.env') return privatePrefix
+  const env = withoutTxt(file) // a second time, as dotenvx does: `.env.a.txt.txt` has the key of `.env.a`
   const parts = env.split('.').slice(2, 4)
   const suffix = (parts.length === 0 ? env.replace('.env', 'development') : parts.join('_')).toUpperCase()
   const name = `${privatePrefix}_${suffix}`
@@ -30,6 +30,10 @@ export function keyNameOfFile(fileName: string): KeyName {
     `dotenvx has no usable key name for the file ${printable(fileName)}: "${printable(suffix)}" isn't made of letters, digits, "_", "." and "-"`,
     {suggestions: ['Rename the file, or the environment, to one of letters, digits, "_" and "-".']},
   )
+}
+
+function withoutTxt(file: string): string {
+  return file.startsWith('.env') && file.endsWith('.txt') ? file.slice(0, -'.txt'.length) : file
 }
 
 /** The private key's name of `.env.ENVIRONMENT`. @throws as {@link keyNameOfFile}. */

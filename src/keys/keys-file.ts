@@ -65,31 +65,40 @@ const header = `#/------------------!DOTENV_PRIVATE_KEYS!-------------------/
  *   else afterwards.
  */
 export function withKey(text: string | undefined, name: KeyName, key: PrivateKey, envFileName: string): string {
-  const before = scanAssignments(text ?? '')
+  const given = text ?? ''
+  // only an added key needs the last line to end; done first, since that end makes an assignment of `NAME:`
+  const base = scanAssignments(given).some((assignment) => assignment.name === name) ? given : ended(given)
+  const before = scanAssignments(base)
   const [first, ...duplicates] = before.filter((assignment) => assignment.name === name)
   const after =
-    first === undefined
-      ? appended(text ?? '', name, key, envFileName)
-      : replaced(removed(text ?? '', duplicates), first, key)
+    first === undefined ? appended(base, name, key, envFileName) : replaced(removed(base, duplicates), first, key)
   if (meansTheSame(before, after, name, key)) return after
   throw new EnvdriftError(
     'FILE_UNWRITABLE',
     `The keys file can't be changed safely: setting ${name} would change what other lines mean`,
     {
       suggestions: [
-        `Look for a quote without its partner near line ${first?.line ?? 1} of the keys file, and mend it by hand.`,
+        'Look in the keys file for a quote without its partner, or for a name with a colon and its value on the next line, and mend it by hand.',
       ],
     },
   )
 }
 
+function ended(text: string): string {
+  return /(?:^\ufeff?|[\r\n])$/.test(text) ? text : text + eolOf(text)
+}
+
+function eolOf(text: string): string {
+  if (text.includes('\r\n')) return '\r\n'
+  return text.includes('\r') && !text.includes('\n') ? '\r' : '\n'
+}
+
 function appended(text: string, name: KeyName, key: PrivateKey, envFileName: string): string {
-  const eol = text.includes('\r\n') ? '\r\n' : text.includes('\r') && !text.includes('\n') ? '\r' : '\n'
+  const eol = eolOf(text)
   const start = /^\ufeff?$/.test(text) ? text + header : text
-  const gap = /[\r\n]$/.test(start) ? eol : eol + eol
   // the name stands in a comment, where a line break or a quote could reach other lines
   const comment = printable(basename(envFileName)).replaceAll(/['"`]/g, '?')
-  return `${start}${gap}# ${comment}${eol}${name}=${key.text.reveal()}${eol}`
+  return `${start}${eol}# ${comment}${eol}${name}=${key.text.reveal()}${eol}`
 }
 
 function replaced(

@@ -260,7 +260,7 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
 }
 
 /** What a reader of the vault is told when a name isn't there. */
-export const notInVault = (path: string, name: string): EnvdriftError =>
+const notInVault = (path: string, name: string): EnvdriftError =>
   new EnvdriftError('NOT_IN_VAULT', `The vault ${printable(path)} has no secret named ${printable(name)}`, {
     suggestions: [
       `Store it with \`envdrift vault set ${printable(name)}\`, which reads the value from standard input.`,

@@ -1,0 +1,354 @@
+import {createReadStream, fstatSync, openSync} from 'node:fs'
+import {resolve} from 'node:path'
+
+import {integer, string} from '@oclif/core/flags'
+
+import {EnvdriftError} from '../core/errors.ts'
+import type {Env, Host, Settings} from '../core/provider-spec.ts'
+import {Secret} from '../core/secret.ts'
+import {printable} from '../core/text.ts'
+import {runProgram} from '../system/child-process.ts'
+
+/** Variables whose values no child process gets to see; the name that a configuration gives is added. */
+const secretVariables = ['ENVDRIFT_VAULT_PASSWORD', 'ENVDRIFT_VAULT_NEW_PASSWORD']
+
+/** How long a password command may take, in milliseconds; somebody may have to touch a hardware key. */
+const commandTimeoutMs = 30_000
+
+/** More than this isn't a password, but a wrong file or a program that talks. */
+const maxBytes = 64 * 1024
+
+/** Shorter passwords are warned of when they are set, and never refused. */
+const shortPassword = 12
+
+const standardInput = 0
+const helpGroup = 'PASSWORD'
+
+/** Where the password of an embedded vault comes from; for every command that opens one. */
+export const passwordFlags = {
+  'password-fd': integer({
+    summary: 'Read the password of the embedded vault from this file descriptor.',
+    min: 0,
+    exclusive: ['password-file', 'password-command'],
+    helpGroup,
+  }),
+  'password-file': string({
+    summary: 'Read it from a file; - is standard input.',
+    exclusive: ['password-fd', 'password-command'],
+    helpGroup,
+  }),
+  'password-command': string({
+    summary:
+      'Run this program, without a shell, and take what it prints: words between blanks, or a JSON array of them.',
+    exclusive: ['password-fd', 'password-file'],
+    helpGroup,
+  }),
+}
+
+/** Where the next password comes from, for `envdrift vault passwd`. */
+export const newPasswordFlags = {
+  'new-password-fd': integer({
+    summary: 'Read the new password from this file descriptor.',
+    min: 0,
+    exclusive: ['new-password-file'],
+    helpGroup,
+  }),
+  'new-password-file': string({
+    summary: 'Read it from a file; - is standard input.',
+    exclusive: ['new-password-fd'],
+    helpGroup,
+  }),
+}
+
+export type PasswordFlags = {
+  readonly 'password-fd'?: number | undefined
+  readonly 'password-file'?: string | undefined
+  readonly 'password-command'?: string | undefined
+}
+
+export type NewPasswordFlags = {
+  readonly 'new-password-fd'?: number | undefined
+  readonly 'new-password-file'?: string | undefined
+}
+
+/** What finding a password may use of the machine. */
+export type PasswordContext = {
+  /** A person sits at a terminal and may be asked. */
+  readonly interactive: boolean
+  readonly warn: (message: string) => void
+  readonly signal: AbortSignal
+  /** This process's environment unless given. */
+  readonly env?: Env
+  /** Asks without showing the answer: on the terminal unless given. */
+  readonly ask?: (question: string) => Promise<string | undefined>
+  /** Limit of a password command, in milliseconds; 30 s unless given. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * The password of an embedded vault, from the first of: `--password-fd`, `--password-file`, `--password-command`;
+ * ENVDRIFT_VAULT_PASSWORD, ENVDRIFT_VAULT_PASSWORD_FILE, ENVDRIFT_VAULT_PASSWORD_COMMAND; `password` in the
+ * configuration; a question at the terminal.
+ *
+ * One trailing newline is taken off. What a flag names is read once, however many vaults ask.
+ *
+ * @returns a function that rejects with VAULT_PASSWORD_MISSING (no source, or one that gives nothing usable, which is
+ *   named), USAGE for a command with quotes, INTERRUPTED.
+ */
+export function vaultPassword(flags: PasswordFlags, context: PasswordContext): Host['vaultPassword'] {
+  const {env = process.env} = context
+  let common: Promise<Secret | undefined> | undefined
+  let turn: Promise<unknown> = Promise.resolve()
+  return async ({path, settings}) => {
+    common ??= fromFlags(flags, settings, context).then((found) => found ?? fromVariables(env, settings, context))
+    const found = (await common) ?? (await fromSettings(settings, env, context))
+    if (found !== undefined) return found
+    if (!context.interactive) throw missing(path, settings)
+    // Vaults are read in parallel; a person answers one question at a time.
+    const mine = turn.then(async () => answered(await ask(`Password of the vault ${printable(path)}: `, context)))
+    turn = mine.catch(() => {})
+    return mine
+  }
+}
+
+/**
+ * As {@link vaultPassword}, for a vault that is about to be made: asked twice at a terminal, and warned of when short.
+ */
+export function firstPassword(flags: PasswordFlags, context: PasswordContext): Host['vaultPassword'] {
+  const quiet = vaultPassword(flags, {...context, interactive: false})
+  return async (vault) => {
+    const secret = await quiet(vault).catch((error: unknown) => {
+      if (context.interactive && error instanceof NoSource) return askTwice(`Password for the new vault`, context)
+      throw error
+    })
+    return warnedOf(secret, context)
+  }
+}
+
+/**
+ * The next password: `--new-password-fd`, `--new-password-file`, ENVDRIFT_VAULT_NEW_PASSWORD, or a question asked twice.
+ *
+ * @throws EnvdriftError VAULT_PASSWORD_MISSING, INTERRUPTED.
+ */
+export async function newVaultPassword(flags: NewPasswordFlags, context: PasswordContext): Promise<Secret> {
+  const {env = process.env, warn, interactive} = context
+  const [fd, file, variable] = [
+    flags['new-password-fd'],
+    flags['new-password-file'],
+    env['ENVDRIFT_VAULT_NEW_PASSWORD'],
+  ]
+  if (fd !== undefined) return warnedOf(await fromDescriptor(fd, '--new-password-fd'), context)
+  if (file !== undefined) return warnedOf(await fromFile(file, '--new-password-file', warn), context)
+  if (variable !== undefined) return warnedOf(checked(Buffer.from(variable), 'ENVDRIFT_VAULT_NEW_PASSWORD'), context)
+  if (interactive) return warnedOf(await askTwice('New password', context), context)
+  throw new NoSource('No new password was given, and nobody can be asked', [
+    'Set ENVDRIFT_VAULT_NEW_PASSWORD, or give --new-password-file FILE or --new-password-fd N.',
+    'Or run the command at a terminal without --ci.',
+  ])
+}
+
+/** Do these flags read standard input? Then nothing else can. */
+export const readsStdin = (flags: PasswordFlags & NewPasswordFlags): readonly string[] => [
+  ...(flags['password-fd'] === standardInput ? ['--password-fd 0'] : []),
+  ...(flags['password-file'] === '-' ? ['--password-file -'] : []),
+  ...(flags['new-password-fd'] === standardInput ? ['--new-password-fd 0'] : []),
+  ...(flags['new-password-file'] === '-' ? ['--new-password-file -'] : []),
+]
+
+async function fromFlags(
+  flags: PasswordFlags,
+  settings: Settings,
+  context: PasswordContext,
+): Promise<Secret | undefined> {
+  const [fd, file, command] = [flags['password-fd'], flags['password-file'], flags['password-command']]
+  if (fd !== undefined) return fromDescriptor(fd, '--password-fd')
+  if (file !== undefined) return fromFile(file, '--password-file', context.warn)
+  if (command !== undefined)
+    return fromCommand(wordsOf(command, '--password-command'), '--password-command', settings, context)
+  return undefined
+}
+
+async function fromVariables(env: Env, settings: Settings, context: PasswordContext): Promise<Secret | undefined> {
+  const value = env['ENVDRIFT_VAULT_PASSWORD']
+  if (value !== undefined) return checked(Buffer.from(value), 'ENVDRIFT_VAULT_PASSWORD')
+  const file = env['ENVDRIFT_VAULT_PASSWORD_FILE']
+  if (file !== undefined && file !== '') return fromFile(file, 'ENVDRIFT_VAULT_PASSWORD_FILE', context.warn)
+  const command = env['ENVDRIFT_VAULT_PASSWORD_COMMAND']
+  const source = 'ENVDRIFT_VAULT_PASSWORD_COMMAND'
+  if (command !== undefined && command !== '') return fromCommand(wordsOf(command, source), source, settings, context)
+  return undefined
+}
+
+/** `password` of the vault's table; a variable that it names and nobody has set is no source. */
+async function fromSettings(settings: Settings, env: Env, context: PasswordContext): Promise<Secret | undefined> {
+  const {env: variable, file, command} = passwordTable(settings)
+  if (variable !== undefined) {
+    const value = env[variable]
+    return value === undefined ? undefined : checked(Buffer.from(value), `the variable ${printable(variable)}`)
+  }
+  if (file !== undefined) return fromFile(file, 'password.file in the configuration', context.warn)
+  if (command !== undefined) return fromCommand(command, 'password.command in the configuration', settings, context)
+  return undefined
+}
+
+type PasswordTable = {
+  readonly env?: string
+  readonly file?: string
+  readonly command?: readonly [string, ...string[]]
+}
+
+const passwordTable = (settings: Settings): PasswordTable => (settings['password'] ?? {}) as PasswordTable
+
+async function fromDescriptor(fd: number, flag: string): Promise<Secret> {
+  const source = `${flag} ${fd}`
+  try {
+    return checked(await readAll(fd), source)
+  } catch (error) {
+    throw unusable(source, error, 'could not be read')
+  }
+}
+
+async function fromFile(file: string, source: string, warn: (message: string) => void): Promise<Secret> {
+  if (file === '-') return fromDescriptor(standardInput, `${source} - (standard input)`)
+  const named = `${source} (${printable(file)})`
+  try {
+    // No check of its kind: `<(pass show vault)` is a pipe.
+    const fd = openSync(resolve(file), 'r')
+    const status = fstatSync(fd)
+    if (status.isFile() && process.platform !== 'win32' && (status.mode & 0o077) !== 0)
+      warn(`The password file ${printable(file)} can be read by other users; chmod 600 it`)
+    return checked(await readAll(fd), named)
+  } catch (error) {
+    throw unusable(named, error, 'could not be read')
+  }
+}
+
+async function readAll(fd: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  // One byte more than allowed, so that too much is seen.
+  for await (const chunk of createReadStream('', {fd, autoClose: fd !== standardInput, highWaterMark: maxBytes + 1})) {
+    chunks.push(chunk as Buffer)
+    if (chunks.reduce((sum, {length}) => sum + length, 0) > maxBytes) break
+  }
+  return Buffer.concat(chunks)
+}
+
+async function fromCommand(
+  argv: readonly [string, ...string[]],
+  source: string,
+  settings: Settings,
+  {env = process.env, signal, timeoutMs = commandTimeoutMs}: PasswordContext,
+): Promise<Secret> {
+  const hidden = new Set([...secretVariables, passwordTable(settings).env])
+  const childEnv = Object.fromEntries(
+    Object.entries(env).filter(([name]) => !hidden.has(name) && !name.startsWith('DOTENV_PRIVATE_KEY')),
+  )
+  const result = await runProgram(argv, {env: childEnv, timeoutMs, maxOutputBytes: maxBytes, signal})
+  const program = printable(argv[0])
+  const failed = (what: string): EnvdriftError => unusable(source, undefined, `gave no password: ${program} ${what}`)
+  switch (result.kind) {
+    case 'exited':
+      if (result.code !== 0) throw failed(`ended with exit code ${result.code}`)
+      if (result.stdout.length === 0) throw failed('printed nothing')
+      return checked(result.stdout, source)
+    case 'killed':
+      throw failed(`was ended by ${result.signal}`)
+    case 'not-started':
+      throw failed(result.code === 'ENOENT' ? 'was not found' : `could not be started (${result.code})`)
+    case 'timed-out':
+      throw failed(`did not end within ${timeoutMs / 1000} s`)
+    case 'too-much-output':
+      throw failed('printed more than a password')
+    case 'aborted':
+      throw signal.reason instanceof EnvdriftError ? signal.reason : failed('was interrupted')
+  }
+}
+
+/** No shell reads these words, so quotes would silently become part of them. */
+function wordsOf(text: string, source: string): readonly [string, ...string[]] {
+  const refused = (): EnvdriftError =>
+    new EnvdriftError('USAGE', `${source} is not a program and its arguments`, {
+      suggestions: [
+        'Write the words with blanks between them: pass show myapp/vault',
+        'Where a word holds blanks or quotes, write a JSON array: ["pass", "show", "my vault"]. No shell is involved.',
+      ],
+    })
+  const words: unknown = text.trimStart().startsWith('[')
+    ? parseJson(text)
+    : text.split(/\s+/).filter((word) => word !== '')
+  const areWords = Array.isArray(words) && words.every((word) => typeof word === 'string' && !word.includes('\0'))
+  if (!areWords || words.length === 0 || words[0] === '') throw refused()
+  if (!text.trimStart().startsWith('[') && /["'`]/.test(text)) throw refused()
+  return words as unknown as readonly [string, ...string[]]
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Takes exactly one newline off the end, and refuses what can't be a password. */
+function checked(bytes: Buffer, source: string): Secret {
+  if (bytes.length > maxBytes) throw unusable(source, undefined, 'holds more than a password')
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)
+  } catch {
+    throw unusable(source, undefined, 'is not UTF-8 text')
+  }
+  const password = text.replace(/\r?\n$/, '')
+  if (password === '') throw unusable(source, undefined, 'is empty')
+  if (password.includes('\0')) throw unusable(source, undefined, 'holds a NUL character')
+  return new Secret(password)
+}
+
+async function ask(question: string, context: PasswordContext): Promise<string | undefined> {
+  if (context.ask !== undefined) return context.ask(question)
+  const {askHidden} = await import('./hidden-question.ts')
+  return askHidden(question, {input: process.stdin, output: process.stderr, signal: context.signal})
+}
+
+async function askTwice(what: string, context: PasswordContext): Promise<Secret> {
+  const first = answered(await ask(`${what}: `, context))
+  const second = await ask(`${what}, again: `, context)
+  if (second !== undefined && first.equals(new Secret(second))) return first
+  throw new EnvdriftError('VAULT_PASSWORD_MISSING', 'The two passwords differ', {
+    suggestions: ['Run the command again.'],
+  })
+}
+
+const answered = (line: string | undefined): Secret => checked(Buffer.from(line ?? ''), 'the answer')
+
+function warnedOf(secret: Secret, {warn}: PasswordContext): Secret {
+  if (Array.from(secret.reveal()).length < shortPassword)
+    warn(`The password has fewer than ${shortPassword} characters; who gets the file can try many of those`)
+  return secret
+}
+
+/** There was nowhere to look, as opposed to a source that failed. */
+class NoSource extends EnvdriftError {
+  constructor(message: string, suggestions: readonly [string, ...string[]]) {
+    super('VAULT_PASSWORD_MISSING', message, {suggestions})
+  }
+}
+
+function missing(path: string, settings: Settings): NoSource {
+  const {env: variable} = passwordTable(settings)
+  return new NoSource(`The vault ${printable(path)} needs a password, and none was given`, [
+    ...(variable === undefined ? [] : ([`Set ${printable(variable)}, as the configuration says.`] as const)),
+    'Set ENVDRIFT_VAULT_PASSWORD, or give --password-file FILE, --password-fd N or --password-command PROGRAM.',
+    'Or run the command at a terminal without --ci, and be asked.',
+  ] as [string, ...string[]])
+}
+
+function unusable(source: string, cause: unknown, what: string): EnvdriftError {
+  if (cause instanceof EnvdriftError) return cause
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code
+  return new EnvdriftError('VAULT_PASSWORD_MISSING', `${source} ${what}${code === undefined ? '' : ` (${code})`}`, {
+    suggestions: ['Correct this source of the password, or use another one.'],
+    cause,
+  })
+}

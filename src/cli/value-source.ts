@@ -1,0 +1,57 @@
+import {closeSync, fstatSync, openSync, readSync} from 'node:fs'
+import {buffer} from 'node:stream/consumers'
+
+import {EnvdriftError} from '../core/errors.ts'
+import {printable} from '../core/text.ts'
+import {askHidden} from './hidden-question.ts'
+
+/** Enough to see that a value is too large, in bytes. */
+const readAtMost = 1024 * 1024
+
+/** Is the value to come from standard input? */
+export const valueIsPiped = (file: string | undefined): boolean =>
+  file === '-' || (file === undefined && !process.stdin.isTTY)
+
+/**
+ * The bytes of a new value, unchanged: of a file, of standard input, or typed at a terminal without being shown.
+ *
+ * @throws EnvdriftError FILE_UNREADABLE, INTERRUPTED, USAGE when nobody can be asked.
+ */
+export async function readValue(
+  {name, file, ci}: {readonly name: string; readonly file: string | undefined; readonly ci: boolean},
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (valueIsPiped(file)) return buffer(process.stdin)
+  if (file !== undefined) return readFile(file)
+  if (ci)
+    throw new EnvdriftError('USAGE', 'No value was given, and with --ci nobody is asked', {
+      suggestions: ['Pipe the value in, or give --value-file FILE.'],
+    })
+  const question = `Value of ${printable(name)} (not shown): `
+  return Buffer.from((await askHidden(question, {input: process.stdin, output: process.stderr, signal})) ?? '')
+}
+
+function readFile(file: string): Buffer {
+  try {
+    const fd = openSync(file, 'r')
+    try {
+      if (fstatSync(fd).isDirectory()) throw Object.assign(new Error('EISDIR: it is a directory'), {code: 'EISDIR'})
+      const bytes = Buffer.alloc(readAtMost)
+      let end = 0
+      for (let read = -1; read !== 0 && end < bytes.length; end += read)
+        read = readSync(fd, bytes, end, bytes.length - end, null)
+      return bytes.subarray(0, end)
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    throw new EnvdriftError(
+      'FILE_UNREADABLE',
+      `Could not read ${printable(file)}: ${printable((error as Error).message)}`,
+      {
+        suggestions: ['Check the path and the permissions of the file.'],
+        cause: error,
+      },
+    )
+  }
+}

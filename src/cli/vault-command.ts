@@ -1,0 +1,115 @@
+import {realpath} from 'node:fs/promises'
+import {homedir} from 'node:os'
+import {resolve} from 'node:path'
+
+import {string} from '@oclif/core/flags'
+
+import {loadVault} from '../config/load.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import type {Settings} from '../core/provider-spec.ts'
+import type {Result} from '../core/report.ts'
+import {stateDir} from '../system/directories.ts'
+import {embeddedVault, type EmbeddedVault} from '../vault/embedded-vault.ts'
+import {BaseCommand} from './base-command.ts'
+import {
+  firstPassword,
+  passwordFlags,
+  readsStdin,
+  vaultPassword,
+  type NewPasswordFlags,
+  type PasswordContext,
+  type PasswordFlags,
+} from './password.ts'
+import {abortOnSignals} from './signals.ts'
+import {configPort, specs} from './wire.ts'
+
+type VaultFlags = PasswordFlags &
+  NewPasswordFlags & {readonly path?: string | undefined; readonly config?: string | undefined; readonly ci: boolean}
+
+type OpenedVault = {
+  readonly vault: EmbeddedVault
+  /** For further questions of the same command. */
+  readonly context: PasswordContext
+  readonly signal: AbortSignal
+}
+
+/** What the commands of the embedded vault share: where it lies, its password, and how a value is printed. */
+export abstract class VaultCommand extends BaseCommand {
+  static override baseFlags = {
+    ...BaseCommand.baseFlags,
+    path: string({summary: 'Directory of the vault. Default: that of the configuration, else .envdrift/vault.'}),
+    ...passwordFlags,
+  }
+
+  /**
+   * The vault that the command line means; nothing is read or asked yet.
+   *
+   * @param options.isNew - it is about to be made, so that a person is asked for the password twice.
+   * @param options.stdinHoldsValue - what is piped in is the value, so no password can come from there.
+   */
+  protected async vaultOf(
+    flags: VaultFlags,
+    options: {readonly isNew?: boolean; readonly stdinHoldsValue?: boolean} = {},
+  ): Promise<OpenedVault> {
+    const users = [...readsStdin(flags), ...(options.stdinHoldsValue ? ['the value'] : [])]
+    if (users.length > 1)
+      throw new EnvdriftError('USAGE', `Standard input can't be read for ${users.join(' and for ')}`, {
+        suggestions: ['Give one of them by a file: --password-file FILE, --value-file FILE.'],
+      })
+    const {path, settings} = await placeOf(flags, (message) => this.warning(message))
+    const signal = abortOnSignals()
+    const context = {
+      interactive: !flags.ci && process.stdin.isTTY && process.stderr.isTTY,
+      warn: (message: string) => this.warning(message),
+      signal,
+    }
+    const passwordOf = (options.isNew ? firstPassword : vaultPassword)(flags, context)
+    const vault = embeddedVault({
+      path,
+      stateDir: stateDir(process.env, homedir()),
+      home: homedir(),
+      password: () => passwordOf({path, settings}),
+      now: () => new Date(),
+      warn: context.warn,
+    })
+    return {vault, context, signal}
+  }
+}
+
+/** A result that says one sentence on stderr, and has nothing to print. */
+export const done = (text: string, document: Readonly<Record<string, unknown>>): Result => ({
+  reason: 'ok',
+  document,
+  outputs: ({quiet}) => (quiet ? [] : [{to: 'stderr', text: `${text}\n`}]),
+})
+
+/** Print a value byte for byte; at a terminal with a line end, so that the next prompt has a line of its own. */
+export function printValue(value: Buffer): void {
+  process.stdout.write(value)
+  if (process.stdout.isTTY && value.at(-1) !== 0x0a) process.stdout.write('\n')
+}
+
+/** The vault's directory: `--path`, else what variables and the configuration say, else `.envdrift/vault` here. */
+async function placeOf(
+  {path, config, ci}: VaultFlags,
+  warn: (message: string) => void,
+): Promise<{readonly path: string; readonly settings: Settings}> {
+  if (path === '')
+    throw new EnvdriftError('USAGE', '--path is empty', {suggestions: ['Name the directory of the vault.']})
+  const flags = {ci, ...(config !== undefined && {config})}
+  const configured = await loadVault('local', flags, configPort(), specs).catch((error: unknown) => {
+    // Whoever names the vault need not have a configuration that is right.
+    if (path !== undefined && config === undefined && error instanceof EnvdriftError) return undefined
+    throw error
+  })
+  if (path === undefined) {
+    for (const warning of configured!.warnings) warn(warning)
+    return {path: configured!.vault.settings['path'] as string, settings: configured!.vault.settings}
+  }
+  const wanted = resolve(path)
+  // The configured password belongs to the configured vault, however it is spelt.
+  const real = (directory: string): Promise<string> => realpath(directory).catch(() => directory)
+  const configuredPath = configured?.vault.settings['path'] as string | undefined
+  const isConfigured = configuredPath !== undefined && (await real(configuredPath)) === (await real(wanted))
+  return {path: wanted, settings: isConfigured ? configured!.vault.settings : {}}
+}

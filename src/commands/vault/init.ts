@@ -1,0 +1,24 @@
+import {string} from '@oclif/core/args'
+
+import {done, VaultCommand} from '../../cli/vault-command.ts'
+import type {Result} from '../../core/report.ts'
+import {printable} from '../../core/text.ts'
+
+export default class VaultInit extends VaultCommand {
+  static override summary = 'Make an embedded vault: an encrypted file in a directory of its own.'
+
+  static override description = `The password comes from --password-fd, --password-file, --password-command, ENVDRIFT_VAULT_PASSWORD,
+ENVDRIFT_VAULT_PASSWORD_FILE, ENVDRIFT_VAULT_PASSWORD_COMMAND, the configuration, or a question at the terminal, in this
+order. Nobody can open the vault without it.`
+
+  static override args = {path: string({description: 'directory, to be made; default as --path'})}
+
+  static override examples = ['<%= config.bin %> <%= command.id %> .envdrift/vault']
+
+  protected async execute(): Promise<Result> {
+    const {args, flags} = await this.parse(VaultInit)
+    const {vault} = await this.vaultOf({...flags, path: args.path ?? flags.path}, {isNew: true})
+    await vault.init()
+    return done(`Made a vault at ${printable(vault.path)}`, {vault: vault.path})
+  }
+}

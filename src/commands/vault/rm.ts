@@ -1,0 +1,21 @@
+import {string} from '@oclif/core/args'
+
+import {done, VaultCommand} from '../../cli/vault-command.ts'
+import type {Result} from '../../core/report.ts'
+import {printable} from '../../core/text.ts'
+import {removeSecret} from '../../workflows/vault.ts'
+
+export default class VaultRm extends VaultCommand {
+  static override summary = 'Delete a secret. Earlier versions stay readable with "vault get NAME --version N".'
+
+  static override args = {name: string({required: true, description: 'name of the secret'})}
+
+  static override examples = ['<%= config.bin %> <%= command.id %> myapp-retired']
+
+  protected async execute(): Promise<Result> {
+    const {args, flags} = await this.parse(VaultRm)
+    const {vault, signal} = await this.vaultOf(flags)
+    await removeSecret(vault, args.name, signal)
+    return done(`Deleted ${printable(args.name)}`, {vault: vault.path, name: args.name})
+  }
+}

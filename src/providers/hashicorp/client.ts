@@ -3,7 +3,8 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {client as NodeVaultClient} from 'node-vault'
 
 import {EnvdriftError} from '../../core/errors.ts'
-import {codeOf, connectionError, redirectError, sealedError} from './errors.ts'
+import {networkTrouble} from '../network-trouble.ts'
+import {connectionError, redirectError, sealedError} from './errors.ts'
 import type {Http, HttpAnswer} from './http.ts'
 import type {Token} from './token.ts'
 
@@ -26,7 +27,7 @@ type Options = {
 }
 
 /** How often one call is tried, the first time included. Vault's own client tries three times. */
-const maxAttempts = 5
+const maxAttempts = 4
 
 /** The wait before the second try, in milliseconds; it doubles from then on. */
 const firstWaitMs = 250
@@ -83,7 +84,7 @@ export async function makeClient(
       let waitMs = firstWaitMs * 2 ** (n - 1) * (1 + Math.random() / 2)
       let again = n < maxAttempts
       if ('failed' in outcome) {
-        again &&= harmless && perhapsDoneCodes.has(codeOf(outcome.failed))
+        again &&= harmless && perhapsDoneCodes.has(networkTrouble(outcome.failed)?.detail ?? '')
       } else {
         const {status, retryAfterMs} = outcome
         if (status === 503 && (await isSealed(signal))) throw sealedError(place)

@@ -1,4 +1,6 @@
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+import {networkTrouble} from '../network-trouble.ts'
+import {vaultKv} from './vault-command.ts'
 
 /** What was asked of Vault; for messages. */
 export type Asked = {
@@ -15,55 +17,34 @@ export type Asked = {
   readonly tokenFrom: string
 }
 
-/** A refusal to connect, a broken connection, an answer that is no HTTP: by Node's code, never by its text. */
+/** A connection that fails, an answer that is no HTTP or too much of it: by Node's code, never by its text. */
 export function connectionError(cause: unknown, place: string): EnvdriftError {
-  const code = codeOf(cause)
-  if (code === 'ANSWER_TOO_LARGE')
-    return badResponse(
-      `${place} sent an answer of more than 2 MiB`,
-      'Check that the address is a Vault: `vault status`.',
-      cause,
-    )
-  // Without its cause: Node puts the bytes that came over the wire into it.
-  if (code === 'ANSWER_NOT_TEXT' || code.startsWith('HPE_'))
-    return badResponse(`${place} sent an answer that is not Vault's`, checkAddress)
-  if (tlsCodes.has(code) || /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_)/.test(code))
-    return new EnvdriftError('TLS_REFUSED', `No secure connection to ${place} (${code})`, {
+  const trouble = networkTrouble(cause)
+  if (trouble?.code === 'TLS_REFUSED')
+    return new EnvdriftError('TLS_REFUSED', `No secure connection to ${place} (${trouble.detail})`, {
       suggestions: [
         'If its certificate comes from a private authority, name that in VAULT_CACERT, or in ca_file under [vault.hashicorp].',
-        'Check that the address says https only where Vault listens with TLS, and that the host name is the certificate’s.',
+        'Check that the address says https only where Vault listens with TLS, and that the certificate is for its host name.',
       ],
       cause,
     })
+  const code = trouble?.detail ?? codeOf(cause)
+  if (code === 'ANSWER_TOO_LARGE') return badResponse(`${place} sent an answer of more than 2 MiB`, checkAddress)
+  // Without its cause: Node puts the bytes that came over the wire into it.
+  if (code === 'ANSWER_NOT_TEXT' || code.startsWith('HPE_'))
+    return badResponse(`${place} sent an answer that is not Vault's`, checkAddress)
   return new EnvdriftError('UNREACHABLE', `${place} could not be reached (${code === '' ? 'no answer' : code})`, {
     suggestions: [
       code === 'ENOTFOUND'
         ? 'The host name is not known: check url under [vault.hashicorp] or VAULT_ADDR, and the VPN.'
-        : 'Check url under [vault.hashicorp] or VAULT_ADDR, the network, and that Vault runs: `vault status`.',
+        : 'Check url under [vault.hashicorp] or VAULT_ADDR, the network and the proxy, and that Vault runs: `vault status`.',
     ],
     cause,
   })
 }
 
-/** Node's names for a certificate or a handshake that is not to be trusted. Source: tls.md, "X509 certificate error codes". */
-const tlsCodes: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'INVALID_CA',
-  'INVALID_PURPOSE',
-  'HOSTNAME_MISMATCH',
-  'EPROTO',
-])
-
-/** The code of an error, or of the first below it that has one: Node wraps what several addresses answered. */
-export function codeOf(error: unknown): string {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if ('code' in each && typeof each.code === 'string') return each.code
-  }
-  return ''
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
 /** An answer that is neither the secret nor its absence, by its status. The texts of Vault and OpenBao differ. */
@@ -90,8 +71,8 @@ export function refusal(status: number, body: unknown, asked: Asked): EnvdriftEr
     return badResponse(`${place} answered with status ${status}, and not as Vault does`, checkAddress)
   return new EnvdriftError('BAD_REQUEST', `${place} refused to ${attempt} as malformed (status ${status})`, {
     suggestions: [
-      'Check secret_name, and mount, kv_version and namespace under [vault.hashicorp].',
-      `Try the same with Vault's own command: \`vault kv get -mount=${asked.mount} ${name}\`.`,
+      `Check secret_name, and mount, kv_version and namespace under [vault.hashicorp]: \`${vaultKv('get', asked, name)}\` must work.`,
+      ...(doing === 'write' ? ['A mount with cas_required takes no write that would replace any version.'] : []),
     ],
   })
 }
@@ -156,15 +137,15 @@ export function redirectError(location: string | undefined, from: URL, place: st
   )
 }
 
-export function deleted({place, name, mount}: Asked, version: string, destroyed: boolean): EnvdriftError {
+export function deleted(asked: Asked, version: string, destroyed: boolean): EnvdriftError {
   return new EnvdriftError(
     'SECRET_DELETED',
-    `Version ${version} of ${name} in ${place} is ${destroyed ? 'destroyed' : 'deleted'}`,
+    `Version ${version} of ${asked.name} in ${asked.place} is ${destroyed ? 'destroyed' : 'deleted'}`,
     {
       suggestions: [
         destroyed
-          ? `Store the key again: \`vault kv put -mount=${mount} ${name} value=@FILE\`.`
-          : `Bring it back: \`vault kv undelete -mount=${mount} -versions=${version} ${name}\`.`,
+          ? `Store the key again: \`${vaultKv('put', asked, asked.name, 'value=@FILE')}\`.`
+          : `Bring it back: \`${vaultKv(`undelete -versions=${version}`, asked, asked.name)}\`.`,
       ],
     },
   )

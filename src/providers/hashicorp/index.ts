@@ -13,6 +13,7 @@ import {makeHttp} from './http.ts'
 import {dataOf, readingOfKv1, readingOfKv2, refusalOrNonsense, writtenVersion} from './readings.ts'
 import {spec} from './spec.ts'
 import {findToken} from './token.ts'
+import {vaultKv} from './vault-command.ts'
 
 /** What connect uses of the settings, after `spec.resolve`. */
 type Vault = {
@@ -78,7 +79,7 @@ function connect({url, mount, kv, namespace, caFile, skipVerify}: Vault, host: H
     if (answer.status === 204)
       throw badResponse(
         `The mount ${mount} of ${place} holds KV version 1, so what was sent lies there as a secret named data/${ref.name}`,
-        `Remove that with \`vault kv delete -mount=${mount} data/${ref.name}\`, and set kv_version = 1 under [vault.hashicorp].`,
+        `Remove that with \`${vaultKv('delete', asked, `data/${ref.name}`)}\`, and set kv_version = 1 under [vault.hashicorp].`,
       )
     // We sent well-formed JSON and a condition, so what Vault finds wrong with it is the condition.
     if (answer.status === 400 && cas !== undefined && isVaults(answer.body)) throw conflict(asked)
@@ -150,7 +151,7 @@ function connect({url, mount, kv, namespace, caFile, skipVerify}: Vault, host: H
       }),
 
     remedies: ({name}) => [
-      `vault kv put -mount=${shellWord(mount)}${namespace === undefined ? '' : ` -namespace=${shellWord(namespace)}`} ${shellWord(name)} value=@FILE`,
+      vaultKv('put', {mount, namespace}, name, 'value=@FILE'),
       `Check secret_name, and that the mount ${mount} holds KV version ${kv}: asked as the other version, nothing is there (kv_version under [vault.hashicorp]).`,
     ],
 
@@ -208,9 +209,6 @@ function conflict({place, name}: Asked): EnvdriftError {
 const versionIn = (reading: Reading): Version | undefined => (reading.kind === 'found' ? reading.version : undefined)
 
 const encoded = (path: string): string => path.split('/').map(encodeURIComponent).join('/')
-
-const shellWord = (text: string): string =>
-  /^[\w./@:=+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 
 async function certificatesIn(path: string | undefined): Promise<string | undefined> {
   try {

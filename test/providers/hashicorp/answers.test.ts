@@ -1,5 +1,8 @@
+import {spawn} from 'node:child_process'
+import {join} from 'node:path'
+
 import nodeVault, {type client as Client} from 'node-vault'
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {afterEach, beforeEach, describe, expect, it, onTestFinished} from 'vitest'
 
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {startRealVault, vaultBinary, type VaultServer, whyNoVault} from './real-vault.ts'
@@ -222,4 +225,19 @@ describe('the fake answers node-vault as Vault Enterprise and OpenBao do', () =>
     ] as const)
       expect(await outcomeOf(as(token, namespace).read(path))).toMatchObject({body: {data: {data: {value: 'team'}}}})
   })
+})
+
+it('starts the fake as a program that prints what to export', async () => {
+  const program = spawn(process.execPath, [join(import.meta.dirname, '../../fakes/hashicorp.ts')])
+  onTestFinished(() => void program.kill())
+  let printed = ''
+  for await (const chunk of program.stdout as AsyncIterable<Buffer>) {
+    printed += chunk.toString()
+    if (printed.includes('curl')) break
+  }
+  const [, url = ''] = /^export VAULT_ADDR=(\S+)$/m.exec(printed) ?? []
+  const [, token = ''] = /^export VAULT_TOKEN=(\S+)$/m.exec(printed) ?? []
+  const client: Client = nodeVault({endpoint: url, token})
+  await client.write('secret/data/myapp-production', {data: {value: 'one'}})
+  expect(await client.read('secret/data/myapp-production')).toMatchObject({data: {data: {value: 'one'}}})
 })

@@ -1,7 +1,7 @@
 import {execFile} from 'node:child_process'
 import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
-import {type AddressInfo, connect as connectSocket} from 'node:net'
+import {type AddressInfo, connect as connectSocket, createServer as createRawServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -96,7 +96,7 @@ describe('what a 404 means', () => {
     const error = await errorOf(provider, 'myapp-production')
     expect(error.code).toBe('SECRET_DELETED')
     expect(error.suggestions).toEqual([
-      expect.stringContaining('vault kv undelete -mount=secret -versions=1 myapp-production'),
+      expect.stringContaining('vault kv undelete -versions=1 -mount=secret myapp-production'),
     ])
   })
 
@@ -205,6 +205,29 @@ describe('other answers', () => {
   it('says BAD_RESPONSE when another version comes than the one that was asked for', async () => {
     vault.fault({status: 200, body: {data: {data: {value: 'one'}, metadata: {...metadata, version: 2}}}})
     expect(await read(await connect(), 'myapp-production', '1')).toBe('BAD_RESPONSE')
+  })
+
+  it('says BAD_REQUEST when Vault finds a request malformed', async () => {
+    vault.fault({status: 400, body: {errors: ['some reason']}})
+    const error = await errorOf(await connect(), 'myapp-production')
+    expect(error.code).toBe('BAD_REQUEST')
+    expect(error.suggestions[0]).toContain('vault kv get -mount=secret myapp-production')
+  })
+
+  it("says BAD_RESPONSE for a 400 that is not Vault's, as of https spoken to in http", async () => {
+    vault.fault({status: 400, body: 'Client sent an HTTP request to an HTTPS server.'})
+    expect(await read(await connect(), 'myapp-production')).toBe('BAD_RESPONSE')
+  })
+
+  it('says BAD_RESPONSE for a server that speaks no HTTP, and quotes nothing of what it says', async () => {
+    const other = createRawServer((socket) => socket.end('220 mail.example.com the value of something\r\n'))
+    other.listen(0, '127.0.0.1')
+    await new Promise((resolve) => other.once('listening', resolve))
+    onTestFinished(() => void other.close())
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+    const error = await errorOf(await connectTo(url, hostWith({VAULT_TOKEN: 'hvs.example'})), 'myapp-production')
+    expect(error.code).toBe('BAD_RESPONSE')
+    expect(error.cause).toBeUndefined()
   })
 
   it('says LOGIN_REFUSED for the 401 of something in front of Vault', async () => {
@@ -477,6 +500,15 @@ describe('writing', () => {
     await expect(writing).rejects.toMatchObject({
       code: 'FORBIDDEN',
       suggestions: expect.arrayContaining([expect.stringContaining('["create", "update"]')]) as unknown,
+    })
+  })
+
+  it('says BAD_REQUEST and names cas_required where a mount takes no unconditional write', async () => {
+    vault.fault({status: 400, body: {errors: ['check-and-set parameter required for this call']}})
+    const writing = (await connect()).write(ref('myapp'), new Secret('v'), 'any', forever())
+    await expect(writing).rejects.toMatchObject({
+      code: 'BAD_REQUEST',
+      suggestions: expect.arrayContaining([expect.stringContaining('cas_required')]) as unknown,
     })
   })
 

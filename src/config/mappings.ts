@@ -142,8 +142,12 @@ function checkEnvironment(mapping: MappingWritten, envKeysFilename: string): rea
     : undefined
 }
 
-/** A flag that overrides the default vault, in a run that doesn't use it, is never ignored. */
-export function checkFlagsUsed(mappings: readonly Routed[], {flags, routes, specs}: Gathered): void {
+/**
+ * A flag that overrides the default vault, in a run that doesn't use it, is never ignored in silence.
+ *
+ * @throws EnvdriftError USAGE: a token, and no vault that takes one.
+ */
+export function checkFlagsUsed(mappings: readonly Routed[], {flags, routes, specs, remarks}: Gathered): void {
   if (mappings.length === 0) return
   if (flags.token === true && !mappings.some(({draft}) => specs[draft.provider]!.flags.token === true)) {
     const {base, spec} = routes
@@ -152,13 +156,10 @@ export function checkFlagsUsed(mappings: readonly Routed[], {flags, routes, spec
     })
   }
   if (mappings.some(({draft}) => draft === routes.base)) return
-  const given = overrides.find(([key]) => flags[key] !== undefined)
-  const isOther = flags.provider !== undefined && mappings.every(({draft}) => draft.provider !== routes.base.provider)
-  const name = given === undefined ? (isOther ? '--provider' : undefined) : `--${given[1]}`
+  const given = overrides.find(([key]) => flags[key] !== undefined)?.[1]
+  const name = given ?? (flags.provider === undefined ? undefined : 'provider')
   if (name === undefined) return
-  throw new EnvdriftError('USAGE', `${name} would change nothing: every mapping goes to a vault that is named`, {
-    suggestions: [
-      'It overrides the vault of [vault] only: change [vaults.NAME] in the configuration, or leave it out.',
-    ],
+  remarks.warnings.push({
+    text: `--${name} changed nothing: it stands for the vault of [vault], and every mapping goes to another one by its name.`,
   })
 }

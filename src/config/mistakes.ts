@@ -38,31 +38,32 @@ export async function throwMistakes({mistakes}: Remarks): Promise<void> {
   if (mistakes.length === 0) return
   const codes = new Set(mistakes.map(({code = 'CONFIG_INVALID'}) => code))
   const code = precedence.find((one) => codes.has(one)) ?? 'CONFIG_INVALID'
-  const lines = await describe(mistakes.slice(0, maxShown))
+  const lines = await describe(mistakes)
   const rest = mistakes.length > maxShown ? [`and ${mistakes.length - maxShown} more`] : []
   throw new EnvdriftError(
     code,
     lines.length === 1
       ? lines[0]!
-      : [`${mistakes.length} mistakes in the configuration:`, ...lines, ...rest].join('\n  '),
+      : [`${mistakes.length} mistakes in the configuration:`, ...lines.slice(0, maxShown), ...rest].join('\n  '),
     {suggestions: [suggestionFor(code)]},
   )
 }
 
-/** Each remark as `file:line:column: text`, or as much of that as is known. */
+/** Each remark as `file:line:column: text`, or as much of that as is known, in the order of the file. */
 export async function describe(remarks: readonly Remark[]): Promise<readonly string[]> {
-  const described: string[] = []
+  const located: {readonly at: string; readonly line: number; readonly column: number; readonly text: string}[] = []
   for (const {text, place, line} of remarks) {
-    if (place === undefined) described.push(text)
-    else if (line !== undefined) described.push(`${place.file.shown}:${line}:1: ${text}`)
+    if (place === undefined) located.push({at: '', line: 0, column: 0, text})
+    else if (line !== undefined) located.push({at: `${place.file.shown}:${line}:1: `, line, column: 1, text})
     else {
       // Loaded only now: most runs have nothing to complain about.
       const {locate} = await import('./locate.ts')
-      const at = locate(place)
-      described.push(`${place.file.shown}${at === undefined ? '' : `:${at.line}:${at.column}`}: ${text}`)
+      const found = locate(place)
+      const where = found === undefined ? '' : `:${found.line}:${found.column}`
+      located.push({at: `${place.file.shown}${where}: `, line: found?.line ?? 0, column: found?.column ?? 0, text})
     }
   }
-  return described
+  return located.toSorted((a, b) => a.line - b.line || a.column - b.column).map(({at, text}) => at + text)
 }
 
 function suggestionFor(code: MistakeCode): string {

@@ -1,4 +1,5 @@
 import type {Remark, Remarks} from './mistakes.ts'
+import {check, mappingSchema} from './schema.ts'
 import type {SourceFile} from './source-file.ts'
 
 /** One line of pair.txt; `name` is all that stands before the `=`. */
@@ -23,6 +24,8 @@ export function readPairs(file: SourceFile, {mistakes}: Remarks): readonly Pair[
     if (folder === '') return wrong('there is no folder after the "="')
     if (/\s#|^#/.test(folder))
       return wrong('a comment needs a line of its own: here it would become part of the folder')
+    const {issues} = check(mappingSchema.entries.folder_path, folder, 'the folder')
+    if (issues !== undefined) return wrong(issues[0]!.text)
     pairs.push({name, folder, line})
   })
   return pairs

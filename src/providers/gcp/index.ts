@@ -1,5 +1,5 @@
 import type {SecretManagerServiceClient} from '@google-cloud/secret-manager'
-import type * as Gax from 'google-gax'
+import type Gax from 'google-gax'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
@@ -33,7 +33,11 @@ type Payload = {readonly bytes: Uint8Array; readonly version: Version}
 
 export const provider: ProviderDefinition = {
   async connect({settings}, host) {
-    const [sdk, gax] = await Promise.all([import('@google-cloud/secret-manager'), import('google-gax')])
+    // Their defaults are what both export: of CommonJS, other names are lost where esbuild makes a chunk of it.
+    const [{default: sdk}, {default: gax}] = await Promise.all([
+      import('@google-cloud/secret-manager'),
+      import('google-gax'),
+    ])
     silence(gax)
     return providerOf(settings, host, gax, sdk.SecretManagerServiceClient)
   },

@@ -1,4 +1,4 @@
-import type * as Gax from 'google-gax'
+import type Gax from 'google-gax'
 
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
 import type {Identity} from '../provider.ts'

@@ -228,14 +228,14 @@ async function readBytes(target: string, path: string, maxBytes: number): Promis
   try {
     const status = await handle.stat()
     if (!status.isFile()) throw notAFile(path, 'is not a regular file')
-    if (status.size > maxBytes) throw tooLarge(path, maxBytes)
-    // One byte more than allowed, since the file may grow, and files of /proc say that they are empty.
-    const buffer = Buffer.allocUnsafe(Math.min(Math.max(status.size, 4096), maxBytes) + 1)
-    let end = 0
-    while (end < buffer.length) {
-      const {bytesRead} = await handle.read(buffer, end, buffer.length - end)
-      if (bytesRead === 0) return buffer.subarray(0, end)
-      end += bytesRead
+    // The size is a hint only: the file may grow, and files of /proc say that they are empty.
+    const chunkBytes = Math.min(Math.max(status.size + 1, 4096), 65_536)
+    const chunks: Buffer[] = []
+    for (let size = 0; size <= maxBytes;) {
+      const {buffer, bytesRead} = await handle.read(Buffer.allocUnsafe(chunkBytes))
+      if (bytesRead === 0) return Buffer.concat(chunks, size)
+      chunks.push(buffer.subarray(0, bytesRead))
+      size += bytesRead
     }
     throw tooLarge(path, maxBytes)
   } catch (error) {

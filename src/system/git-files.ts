@@ -167,14 +167,8 @@ function ignoreRules(repository: string): Rules {
 async function readRules(path: string): Promise<ReturnType<typeof ignore>> {
   // A `.gitignore` that we can't take for text has no say, as if it weren't there: a file too many is listed then.
   const text = (await readTextFile(path).catch(() => undefined)) ?? ''
-  return ignore({ignorecase: false, allowRelativePaths: true}).add(text.split(/\r?\n/).filter(isCheap))
+  return ignore({ignorecase: false, allowRelativePaths: true}).add(text)
 }
-
-/**
- * Patterns become backtracking regular expressions, and a pull request may write them: a line with many wildcards could
- * keep us busy for hours. Such a line is passed over, and its files count as not ignored.
- */
-const isCheap = (line: string): boolean => (line.match(/\*+/g)?.length ?? 0) <= 4 && line.length <= 1_000
 
 /** Where git keeps its own files. In a worktree or a submodule `.git` is a file that names the place: gitrepository-layout(5). */
 async function gitDirectory(repository: string, which: 'own' | 'common' = 'own'): Promise<string> {

@@ -1,5 +1,5 @@
 import {lstat, realpath, stat} from 'node:fs/promises'
-import {basename, delimiter, dirname, isAbsolute, join, relative, sep} from 'node:path'
+import {basename, delimiter, dirname, join, relative, sep} from 'node:path'
 
 import type {Env} from '../core/provider-spec.ts'
 import {runProgram} from './child-process.ts'
@@ -155,11 +155,11 @@ async function git(
     : undefined
 }
 
-/** PATH without what would let a checkout decide which program `git` is: relative entries, and those that lie in it. */
+/** PATH without what lies in the checkout (relative and empty entries too): it must not decide which program `git` is. */
 const safePath = (env: Env, repository: string): string =>
   (env['PATH'] ?? env['Path'] ?? '')
     .split(delimiter)
-    .filter((entry) => isAbsolute(entry) && !isInside(entry, repository))
+    .filter((entry) => !isInside(entry, repository))
     .join(delimiter)
 
 /** Path as given → name as git writes it, relative and with slashes. What lies outside the repository is left out. */

@@ -102,6 +102,7 @@ describe('readTextFile', () => {
   it.runIf(process.platform === 'linux')('does not believe a file that says it is empty', async () => {
     // Files of /proc have size 0 and content.
     expect(await readTextFile('/proc/self/status')).toContain('Pid:')
+    expect((await readTextFile('/proc/self/smaps', {maxBytes: 64 * 1024 * 1024}))?.length).toBeGreaterThan(100_000)
     await expect(readTextFile('/proc/self/status', {maxBytes: 10})).rejects.toMatchObject({code: 'FILE_TOO_LARGE'})
   })
 

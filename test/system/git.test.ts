@@ -275,10 +275,10 @@ it('agrees with git on what made-up patterns ignore', {timeout: 120_000}, async 
   )
 })
 
-it('passes over a pattern that would keep it busy', async () => {
-  const workspace = makeWorkspace({'.gitignore': `${'*a'.repeat(30)}b\n.env.keys\n`})
-  const [long, keys] = [workspace.path('a'.repeat(200)), workspace.path('.env.keys')]
-  expect([...(await ignoredFiles(workspace.root, [long, keys], {env: {PATH: '/nowhere'}}))]).toEqual([keys])
+it('is not kept busy by a pattern of many wildcards', async () => {
+  const workspace = makeWorkspace({'.gitignore': `${'*a'.repeat(30)}b\n`})
+  const [near, match] = [workspace.path('a'.repeat(200)), workspace.path(`${'a'.repeat(200)}b`)]
+  expect([...(await ignoredFiles(workspace.root, [near, match], {env: {PATH: '/nowhere'}}))]).toEqual([match])
 })
 
 it.each([

@@ -108,7 +108,17 @@ describe('scanAssignments', () => {
         ['C', 'z', 4],
       ],
     ],
+    // of quotes behind a backslash the last one closes, if none without does
+    [
+      'A="x\\"\ny\\"\nB=1',
+      [
+        ['A', 'x\\"\ny\\', 1],
+        ['B', '1', 3],
+      ],
+    ],
+    ['A="x\\" y\\"\n', [['A', 'x\\" y\\', 1]]],
   ])('reads %j', (text, expected) => {
+    expect(Object.values(primitives.scan(text).scanned).flat()).toEqual(expected.map(([, value]) => value))
     expect(scanAssignments(text).map(({name, value, line}) => [name, value, line])).toEqual(expected)
   })
 

@@ -12,7 +12,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {clientCertificate, serverCertificate} from './certificate.ts'
 
 /** One request that reached a vault with a good token, in the order of arrival. */
-export type VaultRequest = {
+type VaultRequest = {
   readonly vault: string
   readonly method: string
   /** `get`, `set`, `list` as the permissions are called. */
@@ -23,10 +23,10 @@ export type VaultRequest = {
   readonly inFlight: number
 }
 
-export type Operation = 'get' | 'set' | 'list' | 'delete'
+type Operation = 'get' | 'set' | 'list' | 'delete'
 
 /** Answer of the next requests for a secret, in place of the vault's own. */
-export type Fault =
+type Fault =
   | {readonly kind: 'status'; readonly status: number; readonly retryAfterSeconds?: number; readonly times: number}
   | {readonly kind: 'reset'; readonly times: number}
   /** As something in between would answer, not the vault. */
@@ -39,7 +39,7 @@ export type Fault =
     }
 
 /** Why the vault refuses: `error.innererror.code` of a 403. */
-export type Refusal = 'ForbiddenByRbac' | 'ForbiddenByPolicy' | 'ForbiddenByFirewall'
+type Refusal = 'ForbiddenByRbac' | 'ForbiddenByPolicy' | 'ForbiddenByFirewall'
 
 export type FakeAzure = {
   /** Stands in for `HTTPS_PROXY`: the one way to all the hosts that this fake plays. */

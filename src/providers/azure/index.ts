@@ -177,15 +177,13 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 }
 
 async function loadSdk() {
-  const [{SecretClient}, {DefaultAzureCredential}, {createDefaultHttpClient}, {AzureLogger, setLogLevel}] =
-    await Promise.all([
-      import('@azure/keyvault-secrets'),
-      import('@azure/identity'),
-      import('@azure/core-rest-pipeline'),
-      import('@azure/logger'),
-    ])
-  // AZURE_LOG_LEVEL=verbose and DEBUG=* make the SDK print whole requests and answers; keys must never be in a log.
+  const [{SecretClient}, {DefaultAzureCredential}, {createDefaultHttpClient}, {setLogLevel}] = await Promise.all([
+    import('@azure/keyvault-secrets'),
+    import('@azure/identity'),
+    import('@azure/core-rest-pipeline'),
+    import('@azure/logger'),
+  ])
+  // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
   setLogLevel()
-  AzureLogger.log = () => {}
   return {SecretClient, DefaultAzureCredential, createDefaultHttpClient}
 }

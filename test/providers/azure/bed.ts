@@ -1,8 +1,10 @@
 import {execFile} from 'node:child_process'
-import {mkdtempSync} from 'node:fs'
+import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {getCACertificates, setDefaultCACertificates} from 'node:tls'
+
+import {onTestFinished} from 'vitest'
 
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as azure} from '../../../src/providers/azure/index.ts'
@@ -15,6 +17,13 @@ const trustedBefore = getCACertificates('default')
 
 /** Variables through which an SDK of Azure's could find a login, a proxy or a log level of this machine. */
 const ambient = /^(AZURE_|IDENTITY_|IMDS_|MSI_|ARM_|SYSTEM_|(HTTPS?|ALL|NO)_PROXY$|DEBUG$|TYPESPEC_)/i
+
+/** Gone when the test has finished. */
+function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'azure-test-'))
+  onTestFinished(() => rmSync(path, {recursive: true}))
+  return path
+}
 
 /** Variables of a login with the fake's client secret, and with nothing else. */
 export const clientSecretLogin = (fake: FakeAzure): Record<string, string> => ({
@@ -30,7 +39,7 @@ export const clientSecretLogin = (fake: FakeAzure): Record<string, string> => ({
  */
 export function enter(fake: FakeAzure, variables: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(process.env)) if (ambient.test(name)) delete process.env[name]
-  const home = mkdtempSync(join(tmpdir(), 'azure-home-'))
+  const home = temporaryDirectory()
   // PATH too: an `az` or `pwsh` of this machine is not to be asked.
   Object.assign(process.env, {HOME: home, PATH: home, HTTPS_PROXY: fake.proxyUrl, NO_PROXY: '', ...variables})
   setDefaultCACertificates([...trustedBefore, fake.certificate])
@@ -39,28 +48,25 @@ export function enter(fake: FakeAzure, variables: Readonly<Record<string, string
 /** Forget the certificates of all fakes. */
 export const trustNoFake = (): void => setDefaultCACertificates(trustedBefore)
 
+/** The variables that make a process of its own take `fake` for Azure, logged in with a client secret. */
+export const environmentOf = (fake: FakeAzure): Record<string, string> =>
+  environmentFor(fake, certificateFile(temporaryDirectory(), fake.certificate, undefined))
+
 /**
- * Run a program of its own that takes `fake` for Azure, logged in with a client secret unless `variables` say otherwise.
+ * Run a program of its own, with `variables` and an empty home.
  *
  * @param script - the text of a module, which starts in the root of the repository.
  */
 export async function inChild(
-  fake: FakeAzure,
   script: string,
-  variables: Readonly<Record<string, string>> = {},
+  variables: Readonly<Record<string, string>>,
 ): Promise<{readonly stdout: string; readonly stderr: string}> {
-  const home = mkdtempSync(join(tmpdir(), 'azure-home-'))
-  const env = {
-    HOME: home,
-    PATH: home,
-    ...environmentFor(fake, certificateFile(home, fake.certificate, undefined)),
-    ...variables,
-  }
+  const home = temporaryDirectory()
   return new Promise((resolve, reject) => {
     execFile(
       process.execPath,
       ['--input-type=module', '-e', script],
-      {env, cwd: join(import.meta.dirname, '../../..'), timeout: 25_000},
+      {env: {HOME: home, PATH: home, ...variables}, cwd: join(import.meta.dirname, '../../..'), timeout: 25_000},
       (error, stdout, stderr) => (error === null ? resolve({stdout, stderr}) : reject(error)),
     )
   })

@@ -1,3 +1,4 @@
+import {spawn} from 'node:child_process'
 import {chmodSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
@@ -6,7 +7,7 @@ import {SecretClient, type SecretClientOptions} from '@azure/keyvault-secrets'
 import {afterEach, describe, expect, it} from 'vitest'
 
 import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
-import {clientSecretLogin, enter, inChild, trustNoFake} from './bed.ts'
+import {clientSecretLogin, enter, environmentOf, inChild, trustNoFake} from './bed.ts'
 
 // What the unchanged SDK shows of the fake, with nothing of ours in between: the facts that the adapter is built on.
 
@@ -271,7 +272,7 @@ describe('the fake Azure logs in', () => {
     const {fake} = await world()
     fake.metadata(true)
     const none = {AZURE_TENANT_ID: '', AZURE_CLIENT_ID: '', AZURE_CLIENT_SECRET: ''}
-    const {stdout} = await inChild(fake, readOne, {...none, ...variables(fake)})
+    const {stdout} = await inChild(readOne, {...environmentOf(fake), ...none, ...variables(fake)})
     return `${stdout.trim()} after ${fake.tokenRequests()}`
   }
   const alone = {AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'}
@@ -343,5 +344,37 @@ describe('the fake Azure logs in', () => {
     chmodSync(file('az', `#!/bin/sh\necho '${answer}'\n`), 0o755)
     expect((await client.getSecret('myapp-key')).value).toBe('value')
     expect(fake.tokenRequests()).toBe(0)
+  })
+})
+
+describe('the fake Azure as a program', () => {
+  it('prints the environment that a process needs to take it for Azure', async () => {
+    const program = spawn(process.execPath, ['test/fakes/azure.ts', '0', 'my-keyvault'], {
+      env: {PATH: process.env['PATH']},
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      program.stdout.setEncoding('utf8')
+      let printed = ''
+      for await (const text of program.stdout) {
+        printed += text as string
+        if (printed.includes('curl')) break
+      }
+      const variables = Object.fromEntries(
+        [...printed.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]),
+      )
+      const {stdout} = await inChild(
+        `
+        const {DefaultAzureCredential} = await import('@azure/identity')
+        const {SecretClient} = await import('@azure/keyvault-secrets')
+        const client = new SecretClient('https://my-keyvault.vault.azure.net', new DefaultAzureCredential())
+        await client.setSecret('myapp-key', 'stored')
+        console.log((await client.getSecret('myapp-key')).value)`,
+        variables,
+      )
+      expect(stdout.trim()).toBe('stored')
+    } finally {
+      program.kill()
+    }
   })
 })

@@ -1,4 +1,4 @@
-import {writeFileSync} from 'node:fs'
+import {chmodSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {afterEach, describe, expect, it} from 'vitest'
@@ -9,7 +9,7 @@ import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
 import {gist, readAll} from '../contract.ts'
-import {clientSecretLogin, connectTo, enter, inChild, trustNoFake} from './bed.ts'
+import {clientSecretLogin, connectTo, enter, environmentOf, inChild, trustNoFake} from './bed.ts'
 
 const started: FakeAzure[] = []
 const connected: Provider[] = []
@@ -37,6 +37,13 @@ async function connectAt(url: string, host?: Partial<Host>, settings?: Settings)
   const provider = await connectTo(url, host, settings)
   connected.push(provider)
   return provider
+}
+
+/** A file in the home directory, which is in PATH too. */
+function file(name: string, text: string): string {
+  const path = join(process.env['HOME']!, name)
+  writeFileSync(path, text)
+  return path
 }
 
 const ref = (name: string, version?: string) => ({vault: 'default', name, ...(version !== undefined && {version})})
@@ -183,6 +190,41 @@ describe('a login to Azure', () => {
     expect(fake.hosts()).toHaveLength(before)
   })
 
+  it.each([
+    [
+      'environment variables (certificate)',
+      async (fake: FakeAzure) => ({
+        ...clientSecretLogin(fake),
+        AZURE_CLIENT_SECRET: '',
+        AZURE_CLIENT_CERTIFICATE_PATH: file('certificate.pem', await fake.issueClientCertificate()),
+      }),
+    ],
+    [
+      'workload identity',
+      async (fake: FakeAzure) => ({
+        AZURE_TENANT_ID: fake.tenantId,
+        AZURE_CLIENT_ID: fake.clientId,
+        AZURE_FEDERATED_TOKEN_FILE: file('token', fake.federatedToken),
+      }),
+    ],
+    [
+      'Azure CLI',
+      async (fake: FakeAzure) => {
+        const answer = {accessToken: fake.userToken(), expires_on: Math.floor(Date.now() / 1000) + 3600}
+        chmodSync(file('az', `#!/bin/sh\necho '${JSON.stringify(answer)}'\n`), 0o755)
+        return {}
+      },
+    ],
+  ])('reads through the whole chain with %s, and says so', async (credential, logIn) => {
+    const {fake, connect} = await world(() => ({}))
+    Object.assign(process.env, await logIn(fake))
+    const provider = await connect()
+    expect((await readAll(provider, [ref('myapp-key')])).map(gist)).toEqual(['found the value'])
+    const identity = await provider.whoami(never())
+    expect(identity.credential).toBe(credential)
+    expect(identity.who).toMatch(credential === 'Azure CLI' ? /^dev@example\.com / : /^application /)
+  })
+
   it('logs in to say who we are when nothing was read yet, once for both', async () => {
     const {fake, connect} = await world()
     const provider = await connect()
@@ -236,9 +278,7 @@ describe('a login to Azure', () => {
 
   it('says LOGIN_REFUSED for a workload whose token is refused', async () => {
     const {connect} = await world((fake) => ({AZURE_TENANT_ID: fake.tenantId, AZURE_CLIENT_ID: fake.clientId}))
-    const path = join(process.env['HOME']!, 'token')
-    writeFileSync(path, 'another')
-    process.env['AZURE_FEDERATED_TOKEN_FILE'] = path
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', 'another')
     const error = await failureOf(await connect())
     expect(error.code).toBe('LOGIN_REFUSED')
     expect(error.message).toContain('AADSTS700213')
@@ -318,7 +358,8 @@ describe('a login to Azure', () => {
     const {fake} = await world()
     fake.metadata(true)
     fake.silence('metadata')
-    const {stdout} = await inChild(fake, childThatReads(600), {
+    const {stdout} = await inChild(childThatReads(600), {
+      ...environmentOf(fake),
       AZURE_CLIENT_SECRET: '',
       AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
     })
@@ -329,9 +370,9 @@ describe('a login to Azure', () => {
     const {fake} = await world()
     fake.metadata(true)
     const {stdout} = await inChild(
-      fake,
       `${childThatReads(10_000)}\nconsole.log((await provider.whoami(signal)).credential)`,
       {
+        ...environmentOf(fake),
         AZURE_CLIENT_SECRET: '',
         AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
       },
@@ -342,7 +383,7 @@ describe('a login to Azure', () => {
   it('C135 prints no value and no token, whatever the log level', async () => {
     const {fake} = await world()
     const loud = {AZURE_LOG_LEVEL: 'verbose', TYPESPEC_RUNTIME_LOG_LEVEL: 'verbose', DEBUG: '*'}
-    const {stdout, stderr} = await inChild(fake, childThatReads(10_000), loud)
+    const {stdout, stderr} = await inChild(childThatReads(10_000), {...environmentOf(fake), ...loud})
     expect(stdout.trim()).toBe('found')
     // What is left comes from a package below the SDK that names hosts and ports.
     expect(stderr).not.toMatch(/the value|eyJ|Bearer|azure:|typeSpecRuntime:/)

@@ -28,6 +28,8 @@ export type Gathered = {
   readonly base: string
   readonly repository: string | undefined
   readonly routes: Routes
+  /** `[vault.sync]`, with the variables over it. */
+  readonly sync: SyncWritten
   readonly trustedVaults: readonly string[]
   readonly ci: boolean
 }
@@ -69,10 +71,11 @@ export async function gather(
       contents.flatMap((one) => one.named.get(name) ?? []),
     ),
   ])
+  const sync = mergeSync(port, contents, remarks)
   const routes: Routes = {
     base: draft,
     named: new Map(named),
-    defaultVaultName: readScalar('default_vault_name', {port, contents, remarks}),
+    defaultVaultName: sync.default_vault_name,
     spec: specs[chosen]!,
     byName: new Map(),
   }
@@ -92,6 +95,7 @@ export async function gather(
     base: main?.file.base ?? base,
     repository: main === undefined || main.file === file ? around : await repositoryOf(main.file.base, port),
     routes,
+    sync,
     trustedVaults: readTrustedVaults(port, contents, remarks),
     ci,
   }
@@ -226,25 +230,17 @@ function defaultDraft(
   }
 }
 
-/** `[vault.sync]`, with the variables over it. */
-export function mergeSync(gathered: Gathered): SyncWritten {
-  const keys = Object.keys(syncSettings) as SyncKey[]
-  return Object.fromEntries(
-    keys.flatMap((key) => {
-      const value = readScalar(key, gathered)
-      return value === undefined ? [] : [[key, value]]
-    }),
-  )
-}
-
-function readScalar<K extends SyncKey>(
-  key: K,
-  {port, contents, remarks}: Pick<Gathered, 'port' | 'contents' | 'remarks'>,
-): SyncWritten[K] | undefined {
-  const name = variableOfSync(key)
-  const text = variable(port, name)
-  if (text !== undefined) return readSyncVariable(key, name, text, remarks) as SyncWritten[K]
-  return contents.find(({sync}) => sync[key] !== undefined)?.sync[key]
+function mergeSync(port: ConfigPort, contents: readonly Contents[], remarks: Remarks): SyncWritten {
+  const merged: Record<string, unknown> = {}
+  for (const key of Object.keys(syncSettings) as SyncKey[]) {
+    const name = variableOfSync(key)
+    const text = variable(port, name)
+    merged[key] =
+      text === undefined
+        ? contents.find(({sync}) => sync[key] !== undefined)?.sync[key]
+        : readSyncVariable(key, name, text, remarks)
+  }
+  return merged
 }
 
 function readTrustedVaults(port: ConfigPort, contents: readonly Contents[], {mistakes}: Remarks): readonly string[] {

@@ -1,7 +1,7 @@
 import type {ConfigPort} from './config-port.ts'
 import type {Config, ConfigFlags, ProviderSpecs, VaultConfig} from './config.ts'
 import type {Written} from './contents.ts'
-import {gather, mergeSync} from './gather.ts'
+import {gather} from './gather.ts'
 import {checkFlagsUsed, routeMapping, selectByProfile} from './mappings.ts'
 import {describe, throwMistakes} from './mistakes.ts'
 import {nothingFound} from './source-file.ts'
@@ -21,12 +21,11 @@ import {resolveVault, resolveVaults} from './vaults.ts'
  */
 export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: ProviderSpecs): Promise<Config> {
   const gathered = await gather(flags, port, specs, undefined)
-  const {remarks, main, base, repository} = gathered
+  const {remarks, main, base, repository, sync} = gathered
   if (main === undefined) throw nothingFound(port)
 
-  const sync = mergeSync(gathered)
-  const envKeysFilename =
-    sync.env_keys_filename === undefined || sync.env_keys_filename === '' ? '.env.keys' : sync.env_keys_filename
+  // C97: an empty name is no name.
+  const envKeysFilename = sync.env_keys_filename || '.env.keys'
   const {selected, unselected} = selectByProfile(main, gathered)
   const route = (written: Written) => routeMapping(written, sync, envKeysFilename, gathered) ?? []
   const routed = selected.flatMap(route)

@@ -67,7 +67,7 @@ export const syncSettings = {
 
 export type SyncKey = keyof typeof syncSettings
 
-export type SyncWritten = {readonly [K in SyncKey]?: v.InferOutput<(typeof syncSettings)[K]['schema']>}
+export type SyncWritten = {readonly [K in SyncKey]?: v.InferOutput<(typeof syncSettings)[K]['schema']> | undefined}
 
 /** One `[[vault.sync.mappings]]`, as people write it. */
 export const mappingSchema = v.object(

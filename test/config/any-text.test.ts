@@ -41,69 +41,15 @@ async function outcomeOf(port: ConfigPort, config?: string): Promise<'config' | 
   )
 }
 
-const word = fc.constantFrom(
-  ...[
-    'vault',
-    'vaults',
-    'sync',
-    'mappings',
-    'provider',
-    'azure',
-    'aws',
-    'hashicorp',
-    'gcp',
-    'local',
-    'path',
-    'password',
-  ],
-  ...[
-    'secret_name',
-    'folder_path',
-    'environment',
-    'profile',
-    'env_file',
-    'vault_name',
-    'client',
-    'patterns',
-    'url',
-    'env',
-  ],
-  ...[
-    'env_keys_filename',
-    'max_workers',
-    'ephemeral_keys',
-    'tool',
-    'envdrift',
-    'trusted_vaults',
-    '__proto__',
-    'constructor',
-  ],
-)
+const sections = 'vault vaults sync mappings provider azure aws hashicorp gcp local path password tool envdrift'
+const keys = 'secret_name folder_path environment profile env_file vault_name client patterns url env max_workers'
+const more = 'env_keys_filename ephemeral_keys trusted_vaults __proto__ constructor'
+const word = fc.constantFrom(...`${sections} ${keys} ${more}`.split(' '))
 const scalar = fc.oneof(
   fc.string({unit: 'binary', maxLength: 12}).map((text) => JSON.stringify(text).replaceAll('\u007f', '')),
-  fc.constantFrom(
-    '"aws"',
-    '"local"',
-    '"azure"',
-    '"https://x.vault.azure.net"',
-    '"a"',
-    '"../.."',
-    '"/"',
-    String.raw`"\u0000"`,
-  ),
-  fc.constantFrom(
-    'true',
-    '1',
-    '-1',
-    '1.5',
-    'nan',
-    'inf',
-    '1979-05-27',
-    '[]',
-    '{}',
-    '[[1]]',
-    '[{secret_name = "a", folder_path = "b"}]',
-  ),
+  fc.constantFrom('"aws"', '"local"', '"azure"', '"https://x.vault.azure.net"', '"a"', '"../.."', '"/"'),
+  fc.constantFrom(String.raw`"\u0000"`, '1979-05-27', '[{secret_name = "a", folder_path = "b"}]', '[]', '{}', '[[1]]'),
+  fc.constantFrom('true', '1', '-1', '1.5', 'nan', 'inf'),
 )
 const line = fc.oneof(
   {
@@ -146,10 +92,11 @@ it('makes a configuration or an error of ours from any pair.txt', async () => {
       fc.array(piece, {maxLength: 20}),
       fc.constantFrom('azure', 'aws', 'hashicorp', 'gcp', 'local'),
       async (pieces, provider) => {
-        await outcomeOf(
+        const outcome = await outcomeOf(
           portOf({'/repo/pair.txt': pieces.join('')}, {ENVDRIFT_PROVIDER: provider, VAULT_ADDR: 'https://v.example'}),
           'pair.txt',
         )
+        expect(['config', 'error']).toContain(outcome)
       },
     ),
     {numRuns: 1000},
@@ -167,7 +114,7 @@ it('makes a configuration or an error of ours from any variables', async () => {
         fc.oneof(fc.string({unit: 'binary'}), fc.constantFrom('1', 'true', 'https://v.example')),
       ),
       async (env) => {
-        await outcomeOf(portOf({'/repo/envdrift.toml': text}, env))
+        expect(['config', 'error']).toContain(await outcomeOf(portOf({'/repo/envdrift.toml': text}, env)))
       },
     ),
     {numRuns: 1000},
@@ -199,22 +146,9 @@ it('asks the machine as often per mapping for 10,000 mappings as for 100', async
 it('lists every variable once, with what it sets', () => {
   const listed = variables(specs)
   expect(new Set(listed.map(({name}) => name)).size).toBe(listed.length)
-  expect(listed.map(({name}) => name)).toEqual(
-    expect.arrayContaining(
-      [
-        'CONFIG',
-        'PROVIDER',
-        'PROFILE',
-        'TRUSTED_VAULTS',
-        'VAULT_URL',
-        'REGION',
-        'PROJECT_ID',
-        'VAULT_PATH',
-        'MAX_WORKERS',
-        'TIMEOUT',
-      ].map((name) => `ENVDRIFT_${name}`),
-    ),
-  )
+  const expected = 'CONFIG PROVIDER PROFILE TRUSTED_VAULTS VAULT_URL REGION PROJECT_ID VAULT_PATH MAX_WORKERS TIMEOUT'
+  const names = listed.map(({name}) => name)
+  expect(names).toEqual(expect.arrayContaining(expected.split(' ').map((name) => `ENVDRIFT_${name}`)))
   for (const {name, summary} of listed) {
     expect(name).toMatch(/^ENVDRIFT_[A-Z_]+$/)
     expect(summary.length).toBeGreaterThan(10)

@@ -61,11 +61,16 @@ describe('provider', () => {
     expect(inFile.message).toMatch(/^envdrift\.toml:2:1: provider/)
     expect(inFile.message).toContain('azure, aws, hashicorp, gcp, local')
     expect(inFile.message).toContain(expected)
-    if (provider !== '') {
-      const flag = await failureOf(place, mapping(), {provider})
-      expect(flag.message).toContain(expected)
-      expect(flag.reason).toBe('config')
-    }
+  })
+
+  it.each([
+    ['AWS', 'did you mean "aws"?'],
+    ['azur', 'did you mean "azure"?'],
+  ])('C92 refuses -p %s in the same way', async (provider, expected) => {
+    const error = await failureOf(await makePlace(), mapping(), {provider})
+    expect(error.reason).toBe('config')
+    expect(error.message).toMatch(/^--provider: provider ".*" is not one of azure, aws, hashicorp, gcp, local/)
+    expect(error.message).toContain(expected)
   })
 })
 
@@ -411,6 +416,17 @@ describe('who may set what', () => {
     )
   })
 
+  it('C137 shows no login that hides in VAULT_ADDR', async () => {
+    const error = await failureOf(
+      await makePlace(),
+      `[vault.hashicorp]\nurl = "https://vault.example.com"\n${mapping()}`,
+      {},
+      {VAULT_ADDR: 'https://dev:hunter2@vault.example.com'},
+    )
+    expect(error.code).toBe('VAULT_ADDRESS_CONFLICT')
+    expect(error.message).not.toContain('hunter2')
+  })
+
   it('C137 refuses a declared vault that disagrees with VAULT_ADDR', async () => {
     const error = await failureOf(
       await makePlace(),
@@ -472,7 +488,7 @@ describe('who may set what', () => {
     expect((await vaultsOf(place, text('https://vault.example.com:8200'), {ci: true})).warnings).toEqual([])
     expect(await failureOf(place, text('https://evil.example'))).toMatchObject({
       code: 'CONFIG_NOT_ALLOWED',
-      message: expect.stringContaining('is not in trusted_vaults (https://vault.example.com:8200/)'),
+      message: expect.stringContaining('is not in trusted_vaults (https://vault.example.com:8200)'),
     })
     // The variable stands over the user file.
     const env = {ENVDRIFT_TRUSTED_VAULTS: 'https://evil.example'}
@@ -501,7 +517,7 @@ describe('who may set what', () => {
     for (let run = 0; run < 2; run++) {
       const {warnings, vaults} = await vaultsOf(place, text, {}, env)
       expect(warnings).toEqual([expect.stringContaining(named)])
-      if (named !== 'NODE_TLS_REJECT_UNAUTHORIZED') expect(vaults['default']).toMatchObject({tls_skip_verify: true})
+      expect('tls_skip_verify' in vaults['default']!).toBe(named !== 'NODE_TLS_REJECT_UNAUTHORIZED')
     }
   })
 
@@ -606,7 +622,8 @@ describe('precedence', () => {
       const inFile = table(file) + mapping()
       const without = `[vault]\nprovider = "${provider}"\n${mapping()}`
       const plain = (value: string): string => (setting === 'url' ? value.replace(/\/$/, '') : value)
-      if (flag !== undefined) expect(await seen(inFile, flag, env)).toBe(plain(Object.values(flag)[0]!))
+      // Not every setting has a flag; then the variable is the most powerful.
+      expect(await seen(inFile, flag ?? {}, env)).toBe(plain(Object.values(flag ?? {})[0] ?? variable[1]))
       expect(await seen(inFile, {}, env)).toBe(plain(variable[1]))
       expect(await seen(inFile, {}, {[variable[0]]: '  '})).toBe(plain(file))
       expect(await seen(without, {}, {})).toBe(plain(user))

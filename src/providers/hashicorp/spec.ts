@@ -89,20 +89,22 @@ export const spec: ProviderSpec = {
       settings['url'] = address
       const isWritten = given['url'] !== undefined && (origins['url'] === 'repository' || origins['url'] === 'user')
       const pinned = trustedVaults.some((trusted) => vaultAddress(trusted) === address)
-      const conflicting = isWritten && fromEnvironment !== undefined && vaultAddress(fromEnvironment) !== address
+      // Written as it came, a login in it would be shown.
+      const other = fromEnvironment === undefined ? undefined : (vaultAddress(fromEnvironment) ?? '(no address)')
+      const conflicting = isWritten && other !== undefined && other !== address
       if (conflicting && !pinned) {
         // The token in VAULT_TOKEN or ~/.vault-token was made for VAULT_ADDR, and a pull request can change the file.
         problems.push({
           code: 'VAULT_ADDRESS_CONFLICT',
           setting: 'url',
-          text: `url ${printable(written)} and VAULT_ADDR ${printable(fromEnvironment)} differ, and your token belongs to one of them: make them equal, unset VAULT_ADDR, or list both in trusted_vaults of your user file`,
+          text: `url ${printable(address)} and VAULT_ADDR ${printable(other)} differ, and your token belongs to one of them: make them equal, unset VAULT_ADDR, or list both in trusted_vaults of your user file`,
         })
       } else if (isWritten && origins['url'] === 'repository' && !pinned) {
         if (trustedVaults.length > 0) {
           problems.push({
             code: 'CONFIG_NOT_ALLOWED',
             setting: 'url',
-            text: `url ${printable(written)} is not in trusted_vaults (${trustedVaults.map(printable).join(', ')}), so it gets no token: add it to trusted_vaults in your user file or to ENVDRIFT_TRUSTED_VAULTS if you trust it`,
+            text: `url ${printable(address)} is not in trusted_vaults (${trustedVaults.map((one) => vaultAddress(one) ?? '(no address)').join(', ')}), so it gets no token: add it to trusted_vaults in your user file or to ENVDRIFT_TRUSTED_VAULTS if you trust it`,
           })
         } else if (ci && fromEnvironment === undefined) {
           warnings.push(

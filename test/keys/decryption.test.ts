@@ -160,8 +160,7 @@ describe('decryptValues', () => {
     await expect(failing).rejects.toMatchObject({
       code: 'DECRYPTION_FAILED',
       message: expect.stringMatching(/A, C$/) as string,
-      '\\$5',
-      "'\\$5'",
+    })
   })
 
   it('gives what dotenvx 1.51 gives a program, on texts that have nothing to expand', async () => {
@@ -172,6 +171,7 @@ describe('decryptValues', () => {
       '`x`',
       '"a\\nb"',
       '\\$5',
+      "'\\$5'",
       '"\\$5"',
       ' x # c',
       '',

@@ -137,7 +137,7 @@ export async function newVaultPassword(flags: NewPasswordFlags, context: Passwor
     flags['new-password-file'],
     env['ENVDRIFT_VAULT_NEW_PASSWORD'],
   ]
-  if (fd !== undefined) return warnedOf(await fromDescriptor(fd, '--new-password-fd'), context)
+  if (fd !== undefined) return warnedOf(await fromDescriptor(fd, `--new-password-fd ${fd}`), context)
   if (file !== undefined) return warnedOf(await fromFile(file, '--new-password-file', warn), context)
   if (variable !== undefined) return warnedOf(checked(Buffer.from(variable), 'ENVDRIFT_VAULT_NEW_PASSWORD'), context)
   if (interactive) return warnedOf(await askTwice('New password', context), context)
@@ -161,7 +161,7 @@ async function fromFlags(
   context: PasswordContext,
 ): Promise<Secret | undefined> {
   const [fd, file, command] = [flags['password-fd'], flags['password-file'], flags['password-command']]
-  if (fd !== undefined) return fromDescriptor(fd, '--password-fd')
+  if (fd !== undefined) return fromDescriptor(fd, `--password-fd ${fd}`)
   if (file !== undefined) return fromFile(file, '--password-file', context.warn)
   if (command !== undefined)
     return fromCommand(wordsOf(command, '--password-command'), '--password-command', settings, context)
@@ -199,8 +199,7 @@ type PasswordTable = {
 
 const passwordTable = (settings: Settings): PasswordTable => (settings['password'] ?? {}) as PasswordTable
 
-async function fromDescriptor(fd: number, flag: string): Promise<Secret> {
-  const source = `${flag} ${fd}`
+async function fromDescriptor(fd: number, source: string): Promise<Secret> {
   try {
     return checked(await readAll(fd), source)
   } catch (error) {
@@ -224,11 +223,14 @@ async function fromFile(file: string, source: string, warn: (message: string) =>
 }
 
 async function readAll(fd: number): Promise<Buffer> {
+  // Node has standard input open already: a second reader of a pipe may find it drained.
+  const stream = fd === standardInput ? process.stdin : createReadStream('', {fd})
   const chunks: Buffer[] = []
-  // One byte more than allowed, so that too much is seen.
-  for await (const chunk of createReadStream('', {fd, autoClose: fd !== standardInput, highWaterMark: maxBytes + 1})) {
-    chunks.push(chunk as Buffer)
-    if (chunks.reduce((sum, {length}) => sum + length, 0) > maxBytes) break
+  let size = 0
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > maxBytes) break
   }
   return Buffer.concat(chunks)
 }

@@ -279,7 +279,7 @@ describe('a hidden question', () => {
     const {input, answer, shown} = asking()
     input.write('pass wörd\r')
     expect(await answer).toBe('pass wörd')
-    expect(shown()).toBe('Password: \n')
+    await expect.poll(shown).toBe('Password: \n')
   })
 
   it('ends with nothing on Ctrl-D, and with INTERRUPTED on Ctrl-C', async () => {

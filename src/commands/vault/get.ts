@@ -8,7 +8,7 @@ import {documentValue, getSecret} from '../../workflows/vault.ts'
 export default class VaultGet extends VaultCommand {
   static override summary = 'Print the value of a secret, byte for byte, and nothing else.'
 
-  static override args = {name: string({required: true, description: 'name of the secret'})}
+  static override args = {name: string({ignoreStdin: true, required: true, description: 'name of the secret'})}
 
   static override flags = {version: integer({summary: 'An earlier version, by its number.', min: 1})}
 

@@ -11,7 +11,8 @@ export default class VaultInit extends VaultCommand {
 ENVDRIFT_VAULT_PASSWORD_FILE, ENVDRIFT_VAULT_PASSWORD_COMMAND, the configuration, or a question at the terminal, in this
 order. Nobody can open the vault without it.`
 
-  static override args = {path: string({description: 'directory, to be made; default as --path'})}
+  // Else oclif takes what is piped in, a password or a value, for the missing argument.
+  static override args = {path: string({ignoreStdin: true, description: 'directory, to be made; default as --path'})}
 
   static override examples = ['<%= config.bin %> <%= command.id %> .envdrift/vault']
 

@@ -8,7 +8,7 @@ import {removeSecret} from '../../workflows/vault.ts'
 export default class VaultRm extends VaultCommand {
   static override summary = 'Delete a secret. Earlier versions stay readable with "vault get NAME --version N".'
 
-  static override args = {name: string({required: true, description: 'name of the secret'})}
+  static override args = {name: string({ignoreStdin: true, required: true, description: 'name of the secret'})}
 
   static override examples = ['<%= config.bin %> <%= command.id %> myapp-retired']
 

@@ -14,7 +14,8 @@ export default class VaultSet extends VaultCommand {
 
   static override description = `Every byte is kept, a line end included. Earlier versions stay readable with "vault get NAME --version N".`
 
-  static override args = {name: argument({required: true, description: 'name of the secret'})}
+  // Else oclif takes what is piped in, a password or a value, for the missing argument.
+  static override args = {name: argument({ignoreStdin: true, required: true, description: 'name of the secret'})}
 
   // Else oclif would speak of an unexpected argument; what matters is where the value is now.
   static override strict = false

@@ -13,7 +13,7 @@ export const exampleCredentials = {
 const account = '123456789012'
 
 /** One request as the server saw it, when it came in. */
-export type AwsRequest = {
+type AwsRequest = {
   /** `GetSecretValue`, `AssumeRoleWithWebIdentity`, … */
   readonly operation: string
   readonly region: string
@@ -24,7 +24,7 @@ export type AwsRequest = {
 }
 
 /** An error as AWS words it: 400 unless said otherwise. */
-export type AwsFailure = {readonly status?: number; readonly type: string; readonly message?: string}
+type AwsFailure = {readonly status?: number; readonly type: string; readonly message?: string}
 
 export type AwsFake = {
   /** `http://127.0.0.1:PORT`, for AWS_ENDPOINT_URL. */

@@ -137,14 +137,19 @@ export function loginError(error: unknown, place: string, region: string, profil
   if (isOne('service', name) || (status !== undefined && status >= 500)) return outage(error, 'AWS STS')
   if (status !== undefined) return rejection(error, place)
 
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-    return new EnvdriftError('NOT_LOGGED_IN', `The web identity token file for ${place} does not exist`, {
-      suggestions: [
-        'Check AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile; unset it where it isn’t meant.',
-        'In GitHub Actions: give the job `permissions: id-token: write` and run aws-actions/configure-aws-credentials first.',
-      ],
-      cause,
-    })
+  const {path, code} = error as NodeJS.ErrnoException
+  if (typeof path === 'string' && typeof code === 'string') {
+    return new EnvdriftError(
+      'NOT_LOGGED_IN',
+      `The token file ${printable(path)} can't be read (${code}; login for ${place})`,
+      {
+        suggestions: [
+          'Check AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or web_identity_token_file of the profile; unset what isn’t meant.',
+          'In GitHub Actions: give the job `permissions: id-token: write` and run aws-actions/configure-aws-credentials first.',
+        ],
+        cause,
+      },
+    )
   }
   const whose = profile === undefined ? '' : ` in the profile ${profile}`
   return new EnvdriftError('NOT_LOGGED_IN', `No usable AWS credentials${whose} for ${place}`, {

@@ -142,11 +142,11 @@ describe('credentials', () => {
     expect(error.suggestions[0]).toContain('aws sso login --profile myapp')
   })
 
-  it('whose web identity token file is missing are NOT_LOGGED_IN, with the variable that names it', async () => {
+  it('whose web identity token file is missing are NOT_LOGGED_IN, with its path and the variable that names it', async () => {
     await start({login: 'web identity'})
     vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', '/nonexistent/token')
     const error = await failureOf(await connect())
-    expect(error.code).toBe('NOT_LOGGED_IN')
+    expect(error).toMatchObject({code: 'NOT_LOGGED_IN', message: expect.stringContaining('/nonexistent/token')})
     expect(error.suggestions[0]).toContain('AWS_WEB_IDENTITY_TOKEN_FILE')
   })
 

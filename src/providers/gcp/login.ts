@@ -49,7 +49,7 @@ export function loginWith({GoogleAuth}: typeof Gax, project: string, universe: s
       return header
     } catch (cause) {
       first = undefined
-      throw loginError(cause)
+      throw loginError(cause, auth.jsonContent !== null)
     }
   }
 
@@ -116,14 +116,16 @@ function kindOf(type: unknown): string {
 
 const fileOf = (env: NodeJS.ProcessEnv): string =>
   env['GOOGLE_APPLICATION_CREDENTIALS']
-    ? 'GOOGLE_APPLICATION_CREDENTIALS'
+    ? 'the file that GOOGLE_APPLICATION_CREDENTIALS names'
     : 'the file of `gcloud auth application-default login`'
 
 /**
  * Our error for a login that failed. What happened is told by where it happened and by codes; the library's own messages
  * are left out of the cause too, since they may quote a credential file or a token request.
+ *
+ * @param fileRead - a credential file was found and is JSON.
  */
-function loginError(error: unknown): EnvdriftError {
+function loginError(error: unknown, fileRead: boolean): EnvdriftError {
   const {code, httpStatus, oauthError} = symptomsOf(error)
   const cause = new Error(
     `Google login: ${oauthError ?? code ?? 'no code'}${httpStatus === undefined ? '' : `, HTTP ${httpStatus}`}`,
@@ -160,20 +162,20 @@ function loginError(error: unknown): EnvdriftError {
       'Check the network and the proxy of this machine.',
     )
   }
-  const given = process.env['GOOGLE_APPLICATION_CREDENTIALS']
-  return given
-    ? raise(
-        'NOT_LOGGED_IN',
-        `The credentials in the file that GOOGLE_APPLICATION_CREDENTIALS names can't be used${code === undefined ? '' : ` (${code})`}`,
-        'Check that the file is there, readable, and as `gcloud` or the Google Cloud console wrote it.',
-        'Without the variable, the login of `gcloud auth application-default login` is used.',
-      )
-    : raise(
-        'NOT_LOGGED_IN',
-        'There are no Google credentials on this machine',
-        'Run `gcloud auth application-default login`.',
-        'In CI, log in with a credential file and set GOOGLE_APPLICATION_CREDENTIALS (google-github-actions/auth does both).',
-      )
+  if (fileRead || process.env['GOOGLE_APPLICATION_CREDENTIALS']) {
+    return raise(
+      'NOT_LOGGED_IN',
+      `The credentials in ${fileOf(process.env)} can't be used${code === undefined ? '' : ` (${code})`}`,
+      'Check that the file is there, readable, and as `gcloud` or the Google Cloud console wrote it.',
+      'Or log in anew: unset GOOGLE_APPLICATION_CREDENTIALS and run `gcloud auth application-default login`.',
+    )
+  }
+  return raise(
+    'NOT_LOGGED_IN',
+    'There are no usable Google credentials on this machine',
+    'Run `gcloud auth application-default login`.',
+    'In CI, log in with a credential file and set GOOGLE_APPLICATION_CREDENTIALS (google-github-actions/auth does both).',
+  )
 }
 
 function symptomsOf(error: unknown): {code?: string; httpStatus?: number; oauthError?: string} {

@@ -1,4 +1,4 @@
-import {mkdtempSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, writeFileSync} from 'node:fs'
 import {createServer, type Server} from 'node:net'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -254,6 +254,17 @@ describe('the login', () => {
     expect(everythingOf(error)).not.toContain('hush-hush-1234')
   })
 
+  it('does not say that there are no credentials when the file of gcloud is broken', async () => {
+    delete process.env['GOOGLE_APPLICATION_CREDENTIALS']
+    const directory = join(process.env['HOME']!, '.config', 'gcloud')
+    mkdirSync(directory, {recursive: true})
+    const broken = {type: 'service_account', client_email: 'ci@example.com', private_key: 'hush-hush-1234'}
+    writeFileSync(join(directory, 'application_default_credentials.json'), JSON.stringify(broken))
+    const error = await failure()
+    expect(error).toMatchObject({code: 'NOT_LOGGED_IN', message: expect.stringContaining('gcloud')})
+    expect(everythingOf(error)).not.toContain('hush-hush-1234')
+  })
+
   it('says LOGIN_REFUSED for invalid_grant, and asks the token service once for all', async () => {
     logInWith(fake.workloadIdentity)
     fake.rejectLogins()
@@ -322,7 +333,7 @@ describe('the login', () => {
   it('says whose key it is', async () => {
     expect(await (await connect()).whoami(never)).toEqual({
       who: 'ci@myapp-project.iam.gserviceaccount.com',
-      credential: 'service account key in GOOGLE_APPLICATION_CREDENTIALS',
+      credential: 'service account key in the file that GOOGLE_APPLICATION_CREDENTIALS names',
       until: 'unknown',
     })
   })
@@ -331,7 +342,7 @@ describe('the login', () => {
     logInWith(fake.workloadIdentity)
     expect(await (await connect()).whoami(never)).toMatchObject({
       who: expect.stringContaining('workloadIdentityPools/ci'),
-      credential: 'workload identity federation in GOOGLE_APPLICATION_CREDENTIALS',
+      credential: 'workload identity federation in the file that GOOGLE_APPLICATION_CREDENTIALS names',
       until: expect.any(Date),
     })
   })

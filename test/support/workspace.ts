@@ -29,7 +29,7 @@ export type Workspace = {
   readonly git: (...args: readonly string[]) => string
 }
 
-export type Canary = {
+type Canary = {
   /** `canary`: map it, so that its file goes through the command. */
   readonly folder: string
   readonly key: PlantedKey

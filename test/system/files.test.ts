@@ -80,7 +80,7 @@ describe('readTextFile', () => {
 
   it('C134 refuses a FIFO, a device, a socket and a folder without waiting', async () => {
     const folder = temporaryFolder()
-    execFileSync('mkfifo', [join(folder, 'fifo')])
+    execFileSync('/usr/bin/env', ['mkfifo', join(folder, 'fifo')])
     symlinkSync('/dev/zero', join(folder, 'zero'))
     const server = createServer().listen(join(folder, 'socket'))
     onTestFinished(() => void server.close())

@@ -77,6 +77,8 @@ export function makeLogin(
       credential ??= sdk.newCredential({
         httpClient: http,
         retryOptions: {maxRetries: 3, retryDelayInMs: 300, maxRetryDelayInMs: 2000},
+        // An `az` that hangs would outlive us.
+        processTimeoutInMs: timeoutMs,
         ...(sdk.authorityHost !== undefined && {authorityHost: sdk.authorityHost}),
       })
       const known = credential

@@ -366,6 +366,17 @@ describe('a login to Azure', () => {
     expect(stdout.trim()).toBe('TIMEOUT')
   })
 
+  it('C112 ends when Azure CLI hangs, and lets the process end', async () => {
+    const {fake} = await world()
+    chmodSync(file('az', '#!/bin/sh\nexec /bin/sleep 600\n'), 0o755)
+    const {stdout} = await inChild(childThatReads(600), {
+      ...environmentOf(fake),
+      PATH: process.env['PATH']!,
+      AZURE_TOKEN_CREDENTIALS: 'AzureCliCredential',
+    })
+    expect(stdout.trim()).toBe('TIMEOUT')
+  })
+
   it('says managed identity when it was one', async () => {
     const {fake} = await world()
     fake.metadata(true)

@@ -11,7 +11,8 @@ export function printable(text: string): string {
       // C0, DEL, C1, line separators, and the bidirectional and zero-width marks that make text read otherwise
       // eslint-disable-next-line no-control-regex
       .replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, escapeOne)
-      .replaceAll(/:(?=:)/g, ':\\')
+      // no command starts with a digit, but accounts in ARNs and IPv6 addresses do
+      .replaceAll(/:(?=:(?!\d))/g, ':\\')
       .replaceAll(/##(?=vso\[|teamcity\[)/gi, '#\\#')
   )
 }

@@ -227,6 +227,7 @@ const wholeVault: ReadonlySet<string> = new Set([
   'NOT_LOGGED_IN',
   'LOGIN_REFUSED',
   'UNREACHABLE',
+  'TIMEOUT',
   'TLS_REFUSED',
   'VAULT_SEALED',
   'VAULT_NOT_FOUND',

@@ -51,6 +51,7 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
     )
     const settled = orders.map(({judgement}, index) => ({judgement, action: actions[index]!}))
     const done = await apply(settled, config, options, ports)
+    for (const {warning} of done) if (warning !== undefined) ports.warn(warning)
     const proven = await inTurns(done, (outcome, index) =>
       prove(outcome, located[index]!, settled[index]!, config, options, ports),
     )

@@ -10,6 +10,7 @@ it.each([
   ['::error::fake', String.raw`:\:error:\:fake`],
   ['##vso[task.setvariable]x', String.raw`##\#vso[task.setvariable]x`.replace('##\\#', '#\\#')],
   ['\u202Egnp.exe', String.raw`\u{202e}gnp.exe`],
+  ['arn:aws:iam::123456789012:role/ci', 'arn:aws:iam::123456789012:role/ci'],
   ['größe/日本語', 'größe/日本語'],
 ])('C133 shows %j as %j', (text, shown) => {
   expect(printable(text)).toBe(shown)

@@ -4,6 +4,7 @@ import type {IncomingMessage, RequestListener, ServerResponse} from 'node:http'
 import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {text} from 'node:stream/consumers'
+import {promisify} from 'node:util'
 
 import type {Certificate} from './certificate.ts'
 
@@ -226,6 +227,8 @@ export async function startFakeVault(
     silence: (): void => {
       silent = true
     },
+    /** Connections that are open now, idle ones too. */
+    connections: (): Promise<number> => promisify(server.getConnections.bind(server))(),
     stop: async (): Promise<void> => {
       await new Promise((resolve) => {
         server.close(resolve)

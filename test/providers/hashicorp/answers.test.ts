@@ -173,6 +173,26 @@ for (const {name, start, lacks} of servers)
         expect(await write(1)).toMatchObject({status: 200, body: {data: {version: 2}}})
       })
 
+      it('check and set: 400 for 0 where the current version is deleted', async () => {
+        await vault.put('secret', 'myapp', {value: 'one'})
+        const client = as(vault.rootToken)
+        await client.delete('secret/data/myapp')
+        const writing = client.write('secret/data/myapp', {data: {value: 'x'}, options: {cas: 0}})
+        expect(await outcomeOf(writing)).toMatchObject({status: 400})
+      })
+
+      it('KV 2 sent to a KV 1 mount: 204, and it lies there as another secret', async () => {
+        const client = as(vault.rootToken)
+        expect(await outcomeOf(client.write('kv1/data/myapp', {data: {value: 'x'}}))).toEqual({status: 204, body: ''})
+        expect(await client.read('kv1/data/myapp')).toMatchObject({data: {data: {value: 'x'}}})
+      })
+
+      it('KV 1 sent to a KV 2 mount: 404 with a warning instead of errors', async () => {
+        const {status, body} = await outcomeOf(as(vault.rootToken).write('secret/myapp', {value: 'x'}))
+        expect(status).toBe(404)
+        expect(body).not.toHaveProperty('errors')
+      })
+
       it('a write to KV 1: 204', async () => {
         expect(await outcomeOf(as(vault.rootToken).write('kv1/myapp', {value: 'one'}))).toEqual({status: 204, body: ''})
       })

@@ -195,7 +195,7 @@ describe('other answers', () => {
     ['a list for fields', {data: {data: ['one'], metadata}}],
     ['KV 1 fields', {data: {value: 'one'}}],
     ['a version that is no number', {data: {data: {value: 'one'}, metadata: {...metadata, version: 'x'}}}],
-    ['what is no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
+    ['what is no UTF-8', Buffer.from(JSON.stringify({data: {data: {value: '\u00ff'}, metadata}}), 'latin1')],
     ['3 MiB', {data: {data: {value: 'x'.repeat(3 * 1024 * 1024)}, metadata}}],
   ])('says BAD_RESPONSE for %s with status 200', async (_, body) => {
     vault.fault({status: 200, body})
@@ -322,11 +322,12 @@ describe('the token', () => {
     expect(pathsAsked().toSorted()).toEqual(names.map((name) => `secret/data/${name}`))
   })
 
-  it('that we were given is not revoked at the end', async () => {
+  it('that we were given is not revoked at the end, when only the connections are closed', async () => {
     const provider = await connect()
     await read(provider, 'myapp-production')
     await provider.close()
     expect(pathsAsked()).toEqual(['secret/data/myapp-production'])
+    await expect.poll(vault.connections).toBe(0)
   })
 
   it('is looked up for whoami only, with its end', async () => {
@@ -464,6 +465,7 @@ describe('earlier versions', () => {
   it('of a pinned version are those before it', async () => {
     for (let n = 1; n <= 3; n += 1) vault.put('secret', 'myapp', {value: `v${n}`})
     expect(await earlier(await connect(), ref('myapp', '2'), 5)).toEqual(['1 v1'])
+    expect(pathsAsked()).toEqual(['secret/data/myapp?version=1'])
   })
 
   it('end silently where we may not read, and with an error where the service is in trouble', async () => {

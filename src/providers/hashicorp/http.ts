@@ -5,7 +5,7 @@ import type {AgentOptions} from 'node:https'
 
 import type {Env} from '../../core/provider-spec.ts'
 
-export type HttpRequest = {
+type HttpRequest = {
   readonly method: string
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>

@@ -1,4 +1,5 @@
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+import {printable} from '../../core/text.ts'
 import {asEnvdriftError} from '../in-flight.ts'
 
 /** What we were doing at which vault; for messages. */
@@ -32,10 +33,14 @@ export function troubleOf(error: unknown): Trouble {
   return {
     name: typeof name === 'string' ? name : '',
     status: typeof statusCode === 'number' ? statusCode : undefined,
-    code: typeof code === 'string' ? code : undefined,
-    inner: typeof inner === 'string' ? inner : undefined,
+    code: word(code),
+    inner: word(inner),
   }
 }
+
+/** A code as a message may quote it: what claims to be one may come from anything that answers in the vault's place. */
+const word = (value: unknown): string | undefined =>
+  typeof value === 'string' ? printable(value.slice(0, 64)) : undefined
 
 /** The service's own word that a secret isn't there. A 404 of anything else (a proxy, a web server) is not that word. */
 export const isAbsence = ({status, code}: Trouble): boolean => status === 404 && code === 'SecretNotFound'

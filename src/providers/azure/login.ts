@@ -36,8 +36,6 @@ const tools: Readonly<Record<string, string>> = {
  *
  * The SDK has no deadline here (a silent metadata address holds it for minutes) and says in prose what went wrong; so every
  * request of it passes through an HTTP client of ours, which can be ended and which remembers the codes.
- *
- * @param sdk.timeoutMs - how long one login may take.
  */
 export function makeLogin(
   sdk: {
@@ -46,7 +44,17 @@ export function makeLogin(
     /** Where to log in; `undefined`: where the SDK does by itself. */
     readonly authorityHost: string | undefined
   },
-  {place, env, timeoutMs}: {readonly place: string; readonly env: Env; readonly timeoutMs: number},
+  {
+    place,
+    env,
+    timeoutMs,
+  }: {
+    /** `provider.place` */
+    readonly place: string
+    readonly env: Env
+    /** How long one login may take. */
+    readonly timeoutMs: number
+  },
 ): Login {
   const closed = new AbortController()
   let credential: TokenCredential | undefined

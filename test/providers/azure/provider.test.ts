@@ -449,6 +449,15 @@ describe('the way to Azure', () => {
     expect((await failureOf(await connect())).code).toBe('BAD_RESPONSE')
   })
 
+  it('C133 shows what claims to be a code on one line, escaped', async () => {
+    const {fake, connect} = await world()
+    const page = JSON.stringify({error: {code: 'Odd\n::error::pwned', message: ''}})
+    fake.fail({kind: 'stranger', status: 418, page, headers: {'content-type': 'application/json'}, times: 1})
+    const {message} = await failureOf(await connect())
+    expect(message).toContain('Odd')
+    expect(message).not.toMatch(/\n|::/)
+  })
+
   it('follows no redirect', async () => {
     const {fake, connect} = await world()
     const elsewhere = fake.addVault('other-vault')

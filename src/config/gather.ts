@@ -12,7 +12,7 @@ import {defaultVault, draftOf} from './routing.ts'
 import type {SyncKey, SyncWritten} from './schema.ts'
 import {syncSettings} from './schema.ts'
 import type {SourceFile} from './source-file.ts'
-import {findSource, findUserFile} from './source-file.ts'
+import {findSource, findUserFile, nothingFound} from './source-file.ts'
 import {variable, variableOf, variableOfSync} from './variables.ts'
 
 /** What all the files, variables and flags say together, before any mapping is looked at. */
@@ -38,7 +38,7 @@ export type Gathered = {
  * Reads the files, and lays flags and variables over them.
  *
  * @param onlyProvider - of a command that works on one kind of vault; otherwise the configuration says it.
- * @throws EnvdriftError USAGE, CONFIG_NOT_FOUND for a named file, CONFIG_UNREADABLE, CONFIG_SYNTAX; other mistakes go to `remarks`.
+ * @throws EnvdriftError USAGE, CONFIG_NOT_FOUND (with `onlyProvider` for a named file alone), CONFIG_UNREADABLE, CONFIG_SYNTAX; other mistakes go to `remarks`.
  */
 export async function gather(
   flags: ConfigFlags,
@@ -51,11 +51,12 @@ export async function gather(
   const file = await findSource(flags.config ?? variable(port, 'ENVDRIFT_CONFIG'), port)
   const base = file?.base ?? port.cwd
   const around = await repositoryOf(base, port)
-  const user = await distrustInside(await findUserFile(port), around, port)
+  const user = await distrustInside(await findUserFile(port), [around, await repositoryOf(port.cwd, port)], port)
   const contents = [file, user]
     .filter((one) => one !== undefined)
     .map((one) => readContents(one, specs, port.userConfigPath, remarks))
   const main = file === undefined && contents[0]?.mappings === undefined ? undefined : contents[0]
+  if (main === undefined && onlyProvider === undefined) throw nothingFound(port)
 
   const provider = onlyProvider ?? chooseProvider(flags, port, specs, contents, remarks)
   // Without a provider nothing further can be said that isn't a guess.
@@ -104,12 +105,13 @@ export async function gather(
 /** A user file inside the repository under check is one that a pull request can change, whatever variable leads there. */
 async function distrustInside(
   user: SourceFile | undefined,
-  repository: string | undefined,
+  repositories: readonly (string | undefined)[],
   port: ConfigPort,
 ): Promise<SourceFile | undefined> {
-  if (user === undefined || repository === undefined) return user
+  if (user === undefined) return user
   const path = (await port.realpath(user.path)) ?? user.path
-  return isInside(path, repository) ? {...user, origin: 'repository'} : user
+  const isOurs = repositories.some((repository) => repository !== undefined && isInside(path, repository))
+  return isOurs ? {...user, origin: 'repository'} : user
 }
 
 const flagNames = {

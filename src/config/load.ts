@@ -4,7 +4,6 @@ import type {Written} from './contents.ts'
 import {gather} from './gather.ts'
 import {checkFlagsUsed, routeMapping, selectByProfile} from './mappings.ts'
 import {describe, throwMistakes} from './mistakes.ts'
-import {nothingFound} from './source-file.ts'
 import {checkTargets} from './targets.ts'
 import {resolveVault, resolveVaults} from './vaults.ts'
 
@@ -21,8 +20,8 @@ import {resolveVault, resolveVaults} from './vaults.ts'
  */
 export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: ProviderSpecs): Promise<Config> {
   const gathered = await gather(flags, port, specs, undefined)
-  const {remarks, main, base, repository, sync} = gathered
-  if (main === undefined) throw nothingFound(port)
+  const {remarks, base, repository, sync} = gathered
+  const main = gathered.main!
 
   // C97: an empty name is no name.
   const envKeysFilename = sync.env_keys_filename || '.env.keys'

@@ -3,6 +3,7 @@ import {basename, dirname, isAbsolute, join, relative} from 'node:path'
 import {EnvdriftError} from '../core/errors.ts'
 import {printable} from '../core/text.ts'
 import type {ConfigPort} from './config-port.ts'
+import {parseToml} from './parse-toml.ts'
 import {isRepositoryRoot, upwards} from './reach.ts'
 
 /** A file that the configuration comes from, read but not understood yet. */
@@ -74,15 +75,14 @@ async function discover(port: ConfigPort): Promise<SourceFile | undefined> {
     if ((await port.kind(shared)) === 'file') {
       const source = await readSource(shared, 'pyproject', 'repository', port)
       // Without the word there is no [tool.envdrift] in it, and whether it is sound TOML is not our business.
-      if (source.text.includes('envdrift') && (await holdsOurs(source))) return source
+      if (source.text.includes('envdrift') && holdsOurs(source)) return source
     }
     if (folder === port.home || (await isRepositoryRoot(folder, port))) return undefined
   }
   return undefined
 }
 
-async function holdsOurs(source: SourceFile): Promise<boolean> {
-  const {parseToml} = await import('./parse-toml.ts')
+function holdsOurs(source: SourceFile): boolean {
   const tool = parseToml(source)['tool']
   return typeof tool === 'object' && tool !== null && 'envdrift' in tool
 }

@@ -22,6 +22,11 @@ describe('finding the configuration', () => {
     expect(error.suggestions.join('\n')).toMatch(/envdrift\.toml[^]*pyproject\.toml[^]*envdrift sync -c [^]*pair\.txt/)
   })
 
+  it('C87 comes before any word about flags', async () => {
+    const {fail} = await makePlace()
+    expect((await fail({region: 'eu-west-1'})).code).toBe('CONFIG_NOT_FOUND')
+  })
+
   it('C87 says which named file is missing', async () => {
     const {fail} = await makePlace()
     expect(await fail({config: 'nowhere.toml'})).toMatchObject({

@@ -390,6 +390,10 @@ describe('who may set what', () => {
       const error = await place.fail({}, {userConfigPath: join(folder, 'envdrift', 'config.toml')})
       expect(error.code).toBe('CONFIG_NOT_ALLOWED')
     }
+    // The configuration itself may come from elsewhere: the pull request is in the working directory.
+    const config = await place.write('outside/envdrift.toml', `[vault.aws]\n${mapping()}`)
+    const userConfigPath = join(place.repo, '.config', 'envdrift', 'config.toml')
+    expect((await place.fail({config}, {userConfigPath})).code).toBe('CONFIG_NOT_ALLOWED')
   })
 
   it('refuses a broken user file, and one with mistakes', async () => {

@@ -1,7 +1,6 @@
-import {mkdirSync, mkdtempSync, writeFileSync} from 'node:fs'
+import {mkdirSync, writeFileSync} from 'node:fs'
 import {createServer, type Server} from 'node:net'
 import type {AddressInfo} from 'node:net'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
@@ -13,7 +12,7 @@ import {provider as definition} from '../../../src/providers/gcp/index.ts'
 import type {Fetched, Provider} from '../../../src/providers/provider.ts'
 import {type FakeGcp, project, startGcp} from '../../fakes/gcp.ts'
 import {everythingOf, gist, readAll, testHost} from '../contract.ts'
-import {clearGoogleEnvironment, connectTo, logInWith} from './bed.ts'
+import {clearGoogleEnvironment, connectTo, logInWith, temporaryDirectory} from './bed.ts'
 
 let fake: FakeGcp
 const connected: Provider[] = []
@@ -243,7 +242,7 @@ describe('the login', () => {
     ],
     ['has no private key', JSON.stringify({type: 'service_account', client_email: 'hush-hush-1234'})],
   ])('says NOT_LOGGED_IN for a credential file that %s, and quotes nothing of it', async (_, content) => {
-    const path = join(mkdtempSync(join(tmpdir(), 'envdrift-gcp-')), 'credentials.json')
+    const path = join(temporaryDirectory(), 'credentials.json')
     if (content !== undefined) writeFileSync(path, content)
     process.env['GOOGLE_APPLICATION_CREDENTIALS'] = path
     const error = await failure()

@@ -1,16 +1,17 @@
 import {execFile} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
-import {mkdirSync, mkdtempSync, writeFileSync} from 'node:fs'
+import {mkdirSync, writeFileSync} from 'node:fs'
 import {createServer, type IncomingMessage} from 'node:http'
 import {type AddressInfo, connect, type Socket} from 'node:net'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
 
 import {afterEach, describe, expect, it} from 'vitest'
 
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeGcp, project, startGcp} from '../../fakes/gcp.ts'
+import {temporaryDirectory} from './bed.ts'
 
 const run = promisify(execFile)
 const stops: (() => Promise<void>)[] = []
@@ -63,7 +64,7 @@ async function internet(): Promise<Internet> {
     await fake.stop()
   })
 
-  const home = mkdtempSync(join(tmpdir(), 'envdrift-home-'))
+  const home = temporaryDirectory()
   const bundle = join(home, 'ca.pem')
   writeFileSync(bundle, certificate)
   const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
@@ -83,7 +84,7 @@ async function readOnce(
   env: Readonly<Record<string, string>>,
   ...names: string[]
 ): Promise<{stdout: string; stderr: string; printed: unknown}> {
-  const program = join(import.meta.dirname, 'read-once.ts')
+  const program = fileURLToPath(new URL('./read-once.ts', import.meta.url))
   const {stdout, stderr} = await run(process.execPath, [program, project.id, ...names], {env})
   return {stdout, stderr, printed: JSON.parse(stdout.trim().split('\n').at(-1)!)}
 }

@@ -55,3 +55,23 @@ function readFile(file: string): Buffer {
     )
   }
 }
+
+/**
+ * For a command line that could not be parsed: oclif repeats a flag that it doesn't know, a `--value=…` with what follows.
+ *
+ * @throws what it was given, or USAGE in its place.
+ */
+export function refuseValueInFlag(error: unknown): never {
+  const {flags} = error as {readonly flags?: unknown}
+  const unknown: readonly unknown[] = Array.isArray(flags) ? flags : []
+  throw unknown.some((flag) => flag === '--value' || String(flag).includes('=')) ? valueInHistory() : error
+}
+
+/** Why a value on the command line is no value: it stands in the shell's history by now. */
+export const valueInHistory = (): EnvdriftError =>
+  new EnvdriftError('USAGE', 'A value on the command line was refused, and nothing was stored', {
+    suggestions: [
+      'Pipe the value in, give --value-file FILE, or run the command at a terminal and type it.',
+      "What was typed is now in your shell's history, and other users could see it: take it for known, and replace it.",
+    ],
+  })

@@ -7,9 +7,11 @@ import {string} from '@oclif/core/flags'
 import {loadVault} from '../config/load.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Settings} from '../core/provider-spec.ts'
-import type {Result} from '../core/report.ts'
+import type {Output, Result} from '../core/report.ts'
+import {printable} from '../core/text.ts'
 import {stateDir} from '../system/directories.ts'
 import {embeddedVault, type EmbeddedVault} from '../vault/embedded-vault.ts'
+import type {ListedSecret} from '../workflows/vault.ts'
 import {BaseCommand} from './base-command.ts'
 import {
   firstPassword,
@@ -76,12 +78,22 @@ export abstract class VaultCommand extends BaseCommand {
   }
 }
 
-/** A result that says one sentence on stderr, and has nothing to print. */
+/** A result that says one sentence on stderr, escaped, and has nothing to print. */
 export const done = (text: string, document: Readonly<Record<string, unknown>>): Result => ({
   reason: 'ok',
   document,
-  outputs: ({quiet}) => (quiet ? [] : [{to: 'stderr', text: `${text}\n`}]),
+  outputs: ({quiet}) => (quiet ? [] : [{to: 'stderr', text: `${printable(text)}\n`}]),
 })
+
+/** One line per secret, in columns. */
+export function secretLines(secrets: readonly ListedSecret[]): readonly Output[] {
+  const rows = secrets.map(({name, version, updated}) => [printable(name), `version ${version}`, updated] as const)
+  const widest = (column: 0 | 1): number => Math.max(0, ...rows.map((row) => row[column].length))
+  return rows.map(([name, version, updated]) => ({
+    to: 'stdout',
+    text: `${name.padEnd(widest(0))}  ${version.padEnd(widest(1))}  ${updated}\n`,
+  }))
+}
 
 /** Print a value byte for byte; at a terminal with a line end, so that the next prompt has a line of its own. */
 export function printValue(value: Buffer): void {

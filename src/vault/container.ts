@@ -24,7 +24,7 @@ import {emptyPayload, isPayload, type Payload} from './payload.ts'
 export type ScryptCost = {readonly N: number; readonly r: number; readonly p: number}
 
 /** What a new vault gets: 128 MiB and about 0.3 s. Source: OWASP Password Storage Cheat Sheet, scrypt. */
-export const standardCost: ScryptCost = {N: 2 ** 17, r: 8, p: 1}
+const standardCost: ScryptCost = {N: 2 ** 17, r: 8, p: 1}
 
 /** A vault file is never larger. Our choice: thousands of keys with their history, and still no danger to memory. */
 export const maxVaultBytes = 16 * 1024 * 1024

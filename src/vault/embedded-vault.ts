@@ -5,6 +5,7 @@ import {basename, dirname, join, parse, resolve} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
+import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
 import {isCode, isInside, readTextFile, replaceFile, temporaryName} from '../system/files.ts'
 import {withLock} from '../system/lock.ts'
@@ -75,7 +76,7 @@ export type StoredVersion = {
 export type StoredSecret = readonly [StoredVersion, ...StoredVersion[]]
 
 /** What must be current for a write to happen: that version, nothing, or whatever is there. */
-export type Expectation = number | 'absent' | 'any'
+type Expectation = number | 'absent' | 'any'
 
 /** One embedded vault: a directory with an encrypted file in it. The password is asked and derived once. */
 export type EmbeddedVault = {
@@ -263,7 +264,7 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
 const notInVault = (path: string, name: string): EnvdriftError =>
   new EnvdriftError('NOT_IN_VAULT', `The vault ${printable(path)} has no secret named ${printable(name)}`, {
     suggestions: [
-      `Store it with \`envdrift vault set ${printable(name)}\`, which reads the value from standard input.`,
+      `Store it with \`envdrift vault set ${shellWord(name)}\`, which reads the value from standard input.`,
       'See the names that are there with `envdrift vault list`.',
     ],
   })
@@ -363,7 +364,7 @@ function checkExpectation(name: string, entry: Entry | undefined, expect: Expect
   const found = current === 'absent' ? 'it is not there' : `version ${current} is there`
   const wanted = expect === 'absent' ? 'none was expected' : `version ${expect} was expected`
   throw new EnvdriftError('VERSION_CONFLICT', `${printable(name)} was not stored: ${found}, where ${wanted}`, {
-    suggestions: [`See what is there with \`envdrift vault get ${printable(name)}\`, then decide.`],
+    suggestions: [`See what is there with \`envdrift vault get ${shellWord(name)}\`, then decide.`],
   })
 }
 
@@ -468,7 +469,7 @@ const notFound = (path: string, cause: unknown): EnvdriftError => {
   return new EnvdriftError('VAULT_NOT_FOUND', `There is no vault at ${printable(path)}`, {
     suggestions: [
       ...(isItsFile ? (['Name the directory of the vault, not the file in it.'] as const) : []),
-      `Make one with \`envdrift vault init ${printable(path)}\`.`,
+      `Make one with \`envdrift vault init ${shellWord(path)}\`.`,
       'Or name the directory of an existing one: `path` in [vault.local], ENVDRIFT_VAULT_PATH, or `--path`.',
     ] as [string, ...string[]],
     cause,

@@ -5,7 +5,7 @@ import * as v from 'valibot'
 import type {Json} from './canonical-json.ts'
 
 /** Earlier versions kept per entry, the current one not counted. Our choice: a key rotated weekly reaches back five months. */
-export const keptVersions = 20
+const keptVersions = 20
 
 /** One version of an entry; a deletion is a version, too. Fields that we don't know stay in place. */
 export type EntryVersion = {
@@ -22,7 +22,7 @@ export type EntryVersion = {
   readonly device: string
 }
 
-/** The current version of an entry, and up to {@link keptVersions} earlier ones, newest first. */
+/** The current version of an entry, and up to 20 earlier ones, newest first. */
 export type Entry = EntryVersion & {readonly history: readonly EntryVersion[]}
 
 /** What the ciphertext of a vault holds. Fields that we don't know stay in place. */

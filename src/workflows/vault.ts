@@ -1,6 +1,7 @@
 import {isUtf8} from 'node:buffer'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
 import type {EmbeddedVault, StoredVersion} from '../vault/embedded-vault.ts'
 
@@ -38,7 +39,7 @@ export async function setSecret(
     throw new EnvdriftError('KEY_EMPTY', `No value was given for ${printable(name)}`, {
       suggestions: [
         'Pipe the value in, or give --value-file FILE; check that the program before the pipe printed something.',
-        `Delete a secret with \`envdrift vault rm ${printable(name)}\`.`,
+        `Delete a secret with \`envdrift vault rm ${shellWord(name)}\`.`,
       ],
     })
   if (bytes.length > maxValueBytes)

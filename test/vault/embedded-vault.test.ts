@@ -332,7 +332,7 @@ describe('files', () => {
     mkdirSync(file)
     expect(await codeOf(embeddedVault(placeAt(path)).read())).toBe('NOT_A_FILE')
     rmSync(file, {recursive: true})
-    execFileSync('mkfifo', [file])
+    execFileSync('/usr/bin/env', ['mkfifo', file])
     expect(await codeOf(embeddedVault(placeAt(path)).read())).toBe('NOT_A_FILE')
     rmSync(file)
     writeFileSync(file, '')

@@ -2,7 +2,6 @@ import {string} from '@oclif/core/args'
 
 import {done, VaultCommand} from '../../cli/vault-command.ts'
 import type {Result} from '../../core/report.ts'
-import {printable} from '../../core/text.ts'
 
 export default class VaultInit extends VaultCommand {
   static override summary = 'Make an embedded vault: an encrypted file in a directory of its own.'
@@ -20,6 +19,6 @@ order. Nobody can open the vault without it.`
     const {args, flags} = await this.parse(VaultInit)
     const {vault} = await this.vaultOf({...flags, path: args.path ?? flags.path}, {isNew: true})
     await vault.init()
-    return done(`Made a vault at ${printable(vault.path)}`, {vault: vault.path})
+    return done(`Made a vault at ${vault.path}`, {vault: vault.path})
   }
 }

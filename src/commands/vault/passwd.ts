@@ -1,7 +1,6 @@
 import {newPasswordFlags, newVaultPassword} from '../../cli/password.ts'
 import {done, VaultCommand} from '../../cli/vault-command.ts'
 import type {Result} from '../../core/report.ts'
-import {printable} from '../../core/text.ts'
 
 export default class VaultPasswd extends VaultCommand {
   static override summary = 'Change the password: everything is encrypted anew under a new key.'
@@ -19,7 +18,7 @@ The new password comes from --new-password-fd, --new-password-file, ENVDRIFT_VAU
     const {flags} = await this.parse(VaultPasswd)
     const {vault, context, signal} = await this.vaultOf(flags)
     await vault.changePassword(() => newVaultPassword(flags, context), signal)
-    const text = `Changed the password of ${printable(vault.path)}; the copies in backups/ still open with the old one`
+    const text = `Changed the password of ${vault.path}; the copies in backups/ still open with the old one`
     return done(text, {vault: vault.path})
   }
 }

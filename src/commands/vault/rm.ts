@@ -2,7 +2,6 @@ import {string} from '@oclif/core/args'
 
 import {done, VaultCommand} from '../../cli/vault-command.ts'
 import type {Result} from '../../core/report.ts'
-import {printable} from '../../core/text.ts'
 import {removeSecret} from '../../workflows/vault.ts'
 
 export default class VaultRm extends VaultCommand {
@@ -16,6 +15,6 @@ export default class VaultRm extends VaultCommand {
     const {args, flags} = await this.parse(VaultRm)
     const {vault, signal} = await this.vaultOf(flags)
     await removeSecret(vault, args.name, signal)
-    return done(`Deleted ${printable(args.name)}`, {vault: vault.path, name: args.name})
+    return done(`Deleted ${args.name}`, {vault: vault.path, name: args.name})
   }
 }

@@ -1,11 +1,9 @@
 import {string as argument} from '@oclif/core/args'
 import {string} from '@oclif/core/flags'
 
-import {readValue, valueIsPiped} from '../../cli/value-source.ts'
+import {readValue, refuseValueInFlag, valueInHistory, valueIsPiped} from '../../cli/value-source.ts'
 import {done, VaultCommand} from '../../cli/vault-command.ts'
-import {EnvdriftError} from '../../core/errors.ts'
 import type {Result} from '../../core/report.ts'
-import {printable} from '../../core/text.ts'
 import {setSecret} from '../../workflows/vault.ts'
 
 export default class VaultSet extends VaultCommand {
@@ -34,22 +32,7 @@ export default class VaultSet extends VaultCommand {
     const {vault, signal} = await this.vaultOf(flags, {stdinHoldsValue: valueIsPiped(file)})
     const value = () => readValue({name: args.name, file, ci: flags.ci}, signal)
     const version = await setSecret(vault, args.name, value, signal)
-    const text = `Stored ${printable(args.name)} (version ${version})`
+    const text = `Stored ${args.name} (version ${version})`
     return done(text, {vault: vault.path, name: args.name, version})
   }
 }
-
-/** oclif repeats a flag that it doesn't know, and a `--value=…` with what follows. */
-function refuseValueInFlag(error: unknown): never {
-  const {flags} = error as {readonly flags?: unknown}
-  const unknown: readonly unknown[] = Array.isArray(flags) ? flags : []
-  throw unknown.some((flag) => flag === '--value' || String(flag).includes('=')) ? valueInHistory() : error
-}
-
-const valueInHistory = (): EnvdriftError =>
-  new EnvdriftError('USAGE', 'A value on the command line was refused, and nothing was stored', {
-    suggestions: [
-      'Pipe the value in, give --value-file FILE, or run the command at a terminal and type it.',
-      "What was typed is now in your shell's history, and other users could see it: take it for known, and replace it.",
-    ],
-  })

@@ -3,6 +3,7 @@ import {isUtf8} from 'node:buffer'
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
+import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {stateDir} from '../../system/directories.ts'
 import {embeddedVault, type StoredSecret} from '../../vault/embedded-vault.ts'
@@ -67,8 +68,8 @@ export const provider: ProviderDefinition = {
       },
 
       remedies: (ref) => [
-        `envdrift vault set ${printable(ref.name)} --path ${printable(path)}`,
-        `envdrift vault list --path ${printable(path)}`,
+        `envdrift vault set ${shellWord(ref.name)} --path ${shellWord(path)}`,
+        `envdrift vault list --path ${shellWord(path)}`,
       ],
 
       async close() {},
@@ -81,7 +82,7 @@ function answer(path: string, ref: SecretRef, secret: StoredSecret | undefined):
   const [current] = secret
   const wanted = ref.version === undefined ? current : secret.find(({version}) => String(version) === ref.version)
   const failed = (error: EnvdriftError): Fetched => ({ref, kind: 'failed', error})
-  const name = printable(ref.name)
+  const [name, word] = [printable(ref.name), shellWord(ref.name)]
   if (wanted === undefined)
     return failed(
       new EnvdriftError(
@@ -99,8 +100,8 @@ function answer(path: string, ref: SecretRef, secret: StoredSecret | undefined):
         `${name} was deleted from the vault ${printable(path)} (version ${wanted.version})`,
         {
           suggestions: [
-            `Read the value that it had with \`envdrift vault get ${name} --version ${wanted.version - 1}\`.`,
-            `Store it anew with \`envdrift vault set ${name}\`.`,
+            `Read the value that it had with \`envdrift vault get ${word} --version ${wanted.version - 1}\`.`,
+            `Store it anew with \`envdrift vault set ${word}\`.`,
           ],
         },
       ),
@@ -108,7 +109,7 @@ function answer(path: string, ref: SecretRef, secret: StoredSecret | undefined):
   if (!isUtf8(wanted.value))
     return failed(
       new EnvdriftError('KEY_BINARY', `${name} in the vault ${printable(path)} is binary, not text`, {
-        suggestions: [`Store the key as text with \`envdrift vault set ${name}\`.`],
+        suggestions: [`Store the key as text with \`envdrift vault set ${word}\`.`],
       }),
     )
   return {ref, kind: 'found', value: new Secret(wanted.value.toString()), version: String(wanted.version)}

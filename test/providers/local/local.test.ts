@@ -35,6 +35,12 @@ it('I5 says absent for a name that the vault does not hold, and names `envdrift 
   expect(local.remedies(ref('myapp-production'))[0]).toContain('envdrift vault set myapp-production')
 })
 
+it('quotes names for the shell, which a pull request can choose', async () => {
+  const {connect} = await makeVault()
+  const [first] = (await connect()).remedies(ref("a'b $(id)"))
+  expect(first).toContain(String.raw`envdrift vault set 'a'\''b $(id)'`)
+})
+
 it('I6 waits for a vault that another process has locked, then fails its rows, and other vaults go on', async () => {
   const [busy, free] = [await makeVault({'myapp-production': 'one'}), await makeVault({'myapp-staging': 'two'})]
   const local = await busy.connect({callTimeoutMs: 300})

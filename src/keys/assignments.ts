@@ -1,4 +1,4 @@
-export type Quote = '' | "'" | '"' | '`'
+type Quote = '' | "'" | '"' | '`'
 
 /** One `NAME=value` of an env file or keys file, with its place in the text. Offsets count UTF-16 units. */
 export type Assignment = {

@@ -8,7 +8,7 @@ import {type EnvFileScan, isPublicKeyName} from './env-file.ts'
 import type {PrivateKey} from './private-key.ts'
 
 /** An encrypted value that the key doesn't open. */
-export type DecryptionFailure = {
+type DecryptionFailure = {
   readonly name: string
   /** 1-based line in the env file. */
   readonly line: number

@@ -9,7 +9,7 @@ import {publicKeyName} from './key-name.ts'
 export type PublicKeyLine = {readonly name: string; readonly value: string; /** 1-based. */ readonly line: number}
 
 /** A variable of an env file whose value is encrypted. */
-export type EncryptedLine = {
+type EncryptedLine = {
   readonly name: string
   /** With its prefix `encrypted:`. */
   readonly ciphertext: string

@@ -119,8 +119,9 @@ function removed(text: string, assignments: readonly Assignment[]): string {
   let result = ''
   let kept = 0
   for (const {start, end} of assignments) {
-    const indentation = /[^\S\r\n]*$/.exec(text.slice(kept, start))?.[0].length ?? 0
-    result += text.slice(kept, start - indentation)
+    let indented = start
+    while (indented > kept && /[^\S\r\n]/.test(text.charAt(indented - 1))) indented -= 1
+    result += text.slice(kept, indented)
     const rest = /[^\S\r\n]*(?:\r\n|[\r\n])?/y
     rest.lastIndex = end
     kept = end + (rest.exec(text)?.[0].length ?? 0)

@@ -249,6 +249,11 @@ describe('withKey', () => {
     )
   })
 
+  it('C134 drops a duplicate behind 1 MB of spaces in linear time', {timeout: 5000}, () => {
+    const text = `${PRODUCTION}=x\n#${' '.repeat(1_000_000)}y\n  ${PRODUCTION}=z\n`
+    expect(set(text)).toBe(`${PRODUCTION}=${K}\n#${' '.repeat(1_000_000)}y\n`)
+  })
+
   it('C134 sets a key in a file of 1 MiB of duplicates, quotes and blank lines', {timeout: 10_000}, () => {
     for (const filler of [`${PRODUCTION}=x\n`, 'a="x\n', '\n', "'", `${PRODUCTION}=`, `\t${PRODUCTION}='x' # c\r\n`]) {
       const text = filler.repeat(Math.floor(1_000_000 / filler.length))

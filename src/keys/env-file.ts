@@ -65,15 +65,18 @@ export function isPublicKeyName(name: string): boolean {
  * All `DOTENV_PUBLIC_KEY*` lines must say the same, under whatever name: dotenvx 2.x encrypts with the first of the file,
  * 1.x with the one of the file's name, so a second one hands new values to somebody else.
  *
- * @returns the line with the name that belongs to `wanted`, else the first; `undefined` when there is none. Its value may
- *   be no public key at all, and then no key belongs to the file.
+ * @returns the line with the name that belongs to `wanted`, else the first; `undefined` when there is none. Its value is in
+ *   lower case, as `publicKeysOf` gives them; it may be no public key at all, and then no key belongs to the file.
  * @throws EnvdriftError PUBLIC_KEYS_DISAGREE naming two lines that differ.
  */
 export function publicKeyOf(scan: EnvFileScan, wanted: KeyName): PublicKeyLine | undefined {
   const [first, ...others] = scan.publicKeys
   if (first === undefined) return undefined
   const other = others.find(({value}) => value.toLowerCase() !== first.value.toLowerCase())
-  if (other === undefined) return scan.publicKeys.find(({name}) => name === publicKeyName(wanted)) ?? first
+  if (other === undefined) {
+    const line = scan.publicKeys.find(({name}) => name === publicKeyName(wanted)) ?? first
+    return {...line, value: line.value.toLowerCase()}
+  }
   throw new EnvdriftError(
     'PUBLIC_KEYS_DISAGREE',
     `The env file has two different public keys: ${shown(first)} and ${shown(other)}`,

@@ -136,7 +136,11 @@ describe('publicKeyOf', () => {
   })
 
   it('takes lines that say the same for one, and prefers the name that is wanted', () => {
-    expect(publicKey(`DOTENV_PUBLIC_KEY=${P}\n${NAME}="${P.toUpperCase()}"\n`)?.line).toBe(2)
+    expect(publicKey(`DOTENV_PUBLIC_KEY=${P}\n${NAME}="${P!.toUpperCase()}"\n`)).toEqual({
+      name: NAME,
+      value: P,
+      line: 2,
+    })
     expect(publicKey(`DOTENV_PUBLIC_KEY_STAGING=${P}\n`)?.name).toBe('DOTENV_PUBLIC_KEY_STAGING')
     expect(publicKey('A=1\n')).toBeUndefined()
     expect(publicKey(`${NAME}=\n`)?.value).toBe('')

@@ -8,5 +8,5 @@ if (major < 22 || (major === 22 && minor < 18)) {
   )
   process.exitCode = 1
 } else {
-  import('../dist/start.js')
+  void import('../dist/start.js')
 }

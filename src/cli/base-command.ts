@@ -3,6 +3,7 @@ import {boolean, string} from '@oclif/core/flags'
 
 import {EnvdriftError} from '../core/errors.ts'
 import {errorDocument, exitCodeOf, type Result} from '../core/report.ts'
+import {printable} from '../core/text.ts'
 import {errorOutputs, warningOutput} from '../report/errors.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
 import {write} from './emit.ts'
@@ -66,7 +67,12 @@ export abstract class BaseCommand extends Command {
   }
 
   #writeDocument(document: Readonly<Record<string, unknown>>): void {
-    const whole = {schemaVersion: 1, command: this.id, ...document, warnings: this.#warnings}
+    const whole = {
+      schemaVersion: 1,
+      command: this.id,
+      ...document,
+      warnings: this.#warnings.map((text) => printable(text)),
+    }
     write({to: 'stdout', text: `${JSON.stringify(whole, null, 2)}\n`})
   }
 

@@ -46,7 +46,7 @@ export type SyncReport = {
 }
 
 /** Everything that makes this run a failure, as exit reasons; empty when all is well. */
-export function troubles({outcomes, coverage}: SyncReport): readonly ExitReason[] {
+function troubles({outcomes, coverage}: SyncReport): readonly ExitReason[] {
   return [
     ...outcomes.flatMap((outcome): ExitReason[] => [
       ...(outcome.status === 'error' ? [reasonOf(outcome.error)] : []),

@@ -43,7 +43,7 @@ export type Problem = {
   readonly code?: 'CONFIG_NOT_ALLOWED' | 'VAULT_ADDRESS_CONFLICT'
 }
 
-export type Resolved = {
+type Resolved = {
   /** What `connect` gets: trimmed, defaults filled in. */
   readonly settings: Settings
   readonly problems: readonly Problem[]

@@ -1,5 +1,6 @@
 import type {EnvdriftError, ExitReason} from './errors.ts'
 import {errorCodes} from './errors.ts'
+import {printable} from './text.ts'
 
 /** Text and the stream that it belongs to. Only `cli/emit.ts` turns these into bytes. */
 export type Output = {readonly to: 'stdout' | 'stderr'; readonly text: string}
@@ -71,9 +72,21 @@ export function exitCodeOf(reason: ExitReason, isDetailed: boolean): number {
   return isDetailed || code < 3 || code >= 128 ? code : 1
 }
 
+/**
+ * An error's message, safe to print. Messages quote paths and names of files; only the lines of a stack trace, which are
+ * ours, stay lines.
+ */
+export const shownMessage = ({code, message}: EnvdriftError): string =>
+  code === 'UNEXPECTED'
+    ? message
+        .split('\n')
+        .map((line) => printable(line))
+        .join('\n')
+    : printable(message)
+
 /** An error as the `--json` document carries it. */
 export const errorDocument = (error: EnvdriftError): Readonly<Record<string, unknown>> => ({
   code: error.code,
-  message: error.message,
-  suggestions: error.suggestions,
+  message: shownMessage(error),
+  suggestions: error.suggestions.map((text) => printable(text)),
 })

@@ -40,7 +40,11 @@ export type Provider = {
    * Earlier versions of a secret, newest first, without the current one, at most `limit`; for the message that says which
    * version would fit. Ends silently where the service or our permissions don't show them.
    */
-  readonly earlier: (ref: SecretRef, limit: number, signal: AbortSignal) => AsyncIterable<{readonly version: Version; readonly value: Secret}>
+  readonly earlier: (
+    ref: SecretRef,
+    limit: number,
+    signal: AbortSignal,
+  ) => AsyncIterable<{readonly version: Version; readonly value: Secret}>
 
   /**
    * Create the secret or add a version. A following {@link Provider.read} sees it.
@@ -48,7 +52,13 @@ export type Provider = {
    * @param expect - the version that must be current (compare and set, as far as the service can), `absent`, or `any`.
    * @throws EnvdriftError VERSION_CONFLICT when something else is there; the codes of `read` for the rest.
    */
-  readonly write: (ref: SecretRef, value: Secret, expect: Version | 'absent' | 'any', signal: AbortSignal) => Promise<Version>
+  readonly write: (
+    ref: SecretRef,
+    value: Secret,
+    // oxlint-disable-next-line typescript/no-redundant-type-constituents -- the two words say more than `string`
+    expect: Version | 'absent' | 'any',
+    signal: AbortSignal,
+  ) => Promise<Version>
 
   /** @throws EnvdriftError with the codes of `read`. */
   readonly whoami: (signal: AbortSignal) => Promise<Identity>

@@ -3,7 +3,7 @@ import {isAbsolute, relative, sep} from 'node:path'
 import type {EnvdriftError} from '../core/errors.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
 import type {Sight, SkipReason} from '../core/plan.ts'
-import {errorDocument, reasonOf, type Output, type Result, type Style} from '../core/report.ts'
+import {errorDocument, reasonOf, shownMessage, type Output, type Result, type Style} from '../core/report.ts'
 import {printable} from '../core/text.ts'
 import {errorOutputs, warningOutput} from './errors.ts'
 import {paint} from './paint.ts'
@@ -63,11 +63,11 @@ function row(outcome: Outcome, {report, style, alone, shared}: Around): string {
   if (outcome.status === 'updated' && outcome.backup !== undefined)
     lines.push(`    Backup: ${shownPath(outcome.backup, report)}`)
   if (outcome.status === 'error') {
-    lines.push(`    Error: ${withShownPaths(outcome.error.message, report)}`)
+    lines.push(`    Error: ${withShownPaths(shownMessage(outcome.error), report)}`)
     if (outcome.local) lines.push(`    Local:  ${sightOf(outcome.local)}`)
     if (outcome.vault) lines.push(`    Vault:  ${sightOf(outcome.vault)}`)
     if (!shared.has(outcome.error))
-      lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(text, report)}`))
+      lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(printable(text), report)}`))
   }
   if (outcome.decryption) lines.push(...decryptionLines(outcome.decryption, style))
   if (outcome.schema) lines.push(...schemaLines(outcome.schema))
@@ -126,7 +126,10 @@ function schemaLines(result: SchemaResult): readonly string[] {
         ...result.violations.map(({name, rule}) => `      ${printable(name)}: ${printable(rule)}`),
       ]
     case 'failed':
-      return [`    Schema: ${result.error.message}`, ...result.error.suggestions.map((text) => `    → ${text}`)]
+      return [
+        `    Schema: ${shownMessage(result.error)}`,
+        ...result.error.suggestions.map((text) => `    → ${printable(text)}`),
+      ]
     case 'skipped':
       return [`    Schema: skipped (${result.why})`]
   }
@@ -137,7 +140,7 @@ function verboseLines({mapping, warning}: Outcome, report: SyncReport): readonly
     `    Secret: ${printable(mapping.ref.name)} in ${printable(mapping.ref.vault)}`,
     `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, report)}`,
     `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, report)}`,
-    ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(warning, report)}`]),
+    ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(printable(warning), report)}`]),
   ]
 }
 
@@ -311,7 +314,7 @@ function rowDocument(outcome: Outcome, report: SyncReport): Readonly<Record<stri
       : {}),
     ...(decryption === undefined ? {} : {decryption: decryptionDocument(decryption)}),
     ...(schema === undefined ? {} : {schema: schemaDocument(schema)}),
-    ...(warning === undefined ? {} : {warning}),
+    ...(warning === undefined ? {} : {warning: printable(warning)}),
   }
 }
 

@@ -51,8 +51,7 @@ function recordOf(action: Action): Outcome {
   }
 }
 
-const warningOf = (action: Action): {warning?: string} =>
-  'warning' in action && action.warning !== undefined ? {warning: action.warning} : {}
+const warningOf = (action: Action): {warning?: string} => ('warning' in action ? {warning: action.warning} : {})
 
 async function writeOne(
   keysFile: string,

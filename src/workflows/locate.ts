@@ -83,7 +83,8 @@ async function requireFolder({folderPath, folder}: MappingConfig, {repository}: 
       throw new EnvdriftError('FOLDER_MISSING', `Folder does not exist: ${shown} (folder_path)`, {
         suggestions: [`Create ${shown}, or correct folder_path in the configuration; it is relative to that file.`],
       })
-    default:
+    case 'file':
+    case 'other':
       throw new EnvdriftError('FOLDER_MISSING', `Not a folder: ${shown} (folder_path)`, {
         suggestions: ['Let folder_path name the folder, and env_file the file in it.'],
       })
@@ -177,7 +178,7 @@ const ambiguous = (folderPath: string, names: readonly string[]): EnvdriftError 
   )
 
 /** Is `path` the folder itself, or inside of it? Both without symlinks. */
-export function contains(folder: string, path: string): boolean {
+function contains(folder: string, path: string): boolean {
   const way = relative(folder, path)
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))
 }

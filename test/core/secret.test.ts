@@ -7,7 +7,7 @@ import {Secret} from '../../src/core/secret.ts'
 const text = 'tok-4f1d-of-the-test'
 
 it.each([
-  ['in a template', (secret: Secret) => `${secret}`],
+  ['in a template', (secret: Secret) => `${String(secret)}`],
   ['in JSON', (secret: Secret) => JSON.stringify({secret})],
   ['in the console', (secret: Secret) => inspect({secret}, {showHidden: true, depth: 9})],
   ['as an error', (secret: Secret) => String(new Error(String(secret)))],

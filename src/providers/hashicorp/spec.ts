@@ -32,7 +32,8 @@ export const spec: ProviderSpec = {
     },
     ca_file: {
       type: 'path',
-      trust: 'repository',
+      // Whoever names the authorities says which servers are believed.
+      trust: 'machine',
       summary: 'File with the certificate authorities (PEM) that the server is checked against. Else VAULT_CACERT.',
     },
     tls_skip_verify: {

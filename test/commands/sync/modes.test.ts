@@ -407,7 +407,7 @@ describe('the command line and the configuration', () => {
     onTestFinished(() => vault.stop())
     const key = plantKey()
     const token = vault.addToken({rules: [{path: 'secret/data/myapp', capabilities: ['read']}]})
-    await vault.put('secret', 'myapp', {DOTENV_PRIVATE_KEY_PRODUCTION: key.privateKey, OWNER: 'team-a'})
+    vault.put('secret', 'myapp', {DOTENV_PRIVATE_KEY_PRODUCTION: key.privateKey, OWNER: 'team-a'})
     const workspace = makeWorkspace({
       '.gitignore': '.env.keys*\n',
       'envdrift.toml': `[vault]\nprovider = "hashicorp"\n[vault.hashicorp]\nurl = "${vault.url}"\n[[vault.sync.mappings]]\nsecret_name = "myapp"\nfolder_path = "svc"\n`,

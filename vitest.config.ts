@@ -14,7 +14,7 @@ export default defineConfig({
       },
       {extends: true, test: {
           name: 'cli',
-          include: ['test/commands/**/*.test.ts'],
+          include: ['test/{commands,docs}/**/*.test.ts'],
           testTimeout: 60_000,
           globalSetup: ['test/support/build-once.ts'],
         }},

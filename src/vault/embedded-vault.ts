@@ -32,7 +32,7 @@ import {
   type Payload,
 } from './payload.ts'
 
-/** Copies of earlier generations kept in `backups/`. Source: docs/embedded-vault.md. */
+/** Copies of earlier generations kept in `backups/`. Our choice, as is the number of versions kept per entry. */
 const keptBackups = 20
 
 /** How often a write starts anew because somebody who doesn't know our lock (git, a copy) changed the file under it. */

@@ -1,15 +1,32 @@
 /** Builds dist/: one bundle per command with shared chunks, every dependency inside, and oclif's manifest. */
-import {globSync, renameSync, rmSync, writeFileSync} from 'node:fs'
+import {globSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {Plugin} from '@oclif/core/config'
-import {build} from 'esbuild'
+import {build, type Plugin as EsbuildPlugin} from 'esbuild'
 
 import packageJson from '../package.json' with {type: 'json'}
 
 const root = join(import.meta.dirname, '..')
 // Built aside and then put in place, so that a program that is running keeps its files.
 const out = join(root, `dist.${process.pid}.tmp`)
+
+/**
+ * gaxios (Google's HTTP client) loads its proxy agent by `(await import('https-proxy-agent')).HttpsProxyAgent`; where a
+ * CommonJS package becomes a chunk of its own, esbuild keeps only its default export, and the login through a proxy fails.
+ */
+const proxyOfGaxios: EsbuildPlugin = {
+  name: 'proxy-of-gaxios',
+  setup: ({onLoad}) => {
+    onLoad({filter: /gaxios\/build\/(?:cjs|esm)\/src\/gaxios\.js$/}, ({path}) => {
+      const text = readFileSync(path, 'utf8')
+      const patched = text.replace(/await import\((['"])https-proxy-agent\1\)/, "require('https-proxy-agent')")
+      if (patched === text)
+        throw new Error(`${path} no longer loads its proxy agent as expected: look at proxyOfGaxios`)
+      return {contents: patched, loader: 'js'}
+    })
+  },
+}
 
 await build({
   absWorkingDir: root,
@@ -40,6 +57,7 @@ await build({
       'const __dirname = __dirnameOf(__filename);',
     ].join('\n'),
   },
+  plugins: [proxyOfGaxios],
   logLevel: 'warning',
 })
 

@@ -93,7 +93,10 @@ function violationOf({keyword, instancePath, params, schemaPath}: ErrorObject): 
     type ?? format ?? limit ?? pattern ?? (Array.isArray(allowedValues) ? allowedValues.join(' | ') : undefined)
   return {
     name: name ?? '(all variables)',
-    rule: detail === undefined ? `${keyword} (${schemaPath})` : `${keyword} ${JSON.stringify(detail)}`,
+    rule:
+      detail === undefined
+        ? `${keyword} (${schemaPath})`
+        : `${keyword} ${typeof detail === 'string' ? detail : JSON.stringify(detail)}`,
   }
 }
 

@@ -4,7 +4,7 @@ import type {DecryptionResult, Outcome, SchemaResult} from '../core/outcome.ts'
 import {printable} from '../core/text.ts'
 import {checkDecryption, decryptValues} from '../keys/decryption.ts'
 import {readKey} from '../keys/keys-file.ts'
-import {privateKeyOf, type PrivateKey} from '../keys/private-key.ts'
+import type {PrivateKey} from '../keys/private-key.ts'
 import type {Order} from './apply.ts'
 import type {Located} from './locate.ts'
 import type {Files, SyncPorts} from './ports.ts'
@@ -79,17 +79,13 @@ async function schemaOf({mapping, env}: Ready, key: PrivateKey | undefined, vali
   if (!env.isText) return notValidated(`${shown} is not UTF-8 text`)
   if (key === undefined && env.scan.encrypted.length > 0) return notValidated(`no key for ${shown}`)
   try {
-    const violations = await validate(await valuesOf(env.text, key))
+    const {values} = await decryptValues(env.text, key)
+    const violations = await validate(values)
     return violations.length === 0 ? {kind: 'valid'} : {kind: 'violated', violations}
   } catch (error) {
     if (error instanceof EnvdriftError) return {kind: 'failed', error}
     throw error
   }
-}
-
-/** A file without an encrypted value needs no key; any will do. */
-async function valuesOf(text: string, key: PrivateKey | undefined): Promise<Readonly<Record<string, string>>> {
-  return (await decryptValues(text, key ?? privateKeyOf('1'.padStart(64, '0'))!)).values
 }
 
 const notValidated = (why: string): SchemaResult => ({

@@ -1,5 +1,6 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
+import {refId} from '../core/mapping.ts'
 import type {SyncReport} from '../core/outcome.ts'
 import {decide, type Mapping, type Mode} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
@@ -30,7 +31,7 @@ export type SyncOptions = Mode & {
 export async function sync(config: Config, options: SyncOptions, ports: SyncPorts): Promise<SyncReport> {
   const {files} = ports
   const located = await inTurns(config.mappings, (written) => locate(written, config, files))
-  refuseCollisions(located, config)
+  await refuseCollisions(located, config, files)
   const mappings = located.flatMap((one) => (one.kind === 'ready' ? [one.mapping] : []))
 
   const [vaults, tracked, named] = await Promise.all([
@@ -95,11 +96,20 @@ async function orderOf(
 }
 
 /** Two secrets can't both be one key: whichever is written last would win, and every run would turn the file over. */
-function refuseCollisions(located: readonly Located[], {path}: Config): void {
-  const targets = Map.groupBy(located, ({mapping}) => JSON.stringify([mapping.keysFile, mapping.key]))
+async function refuseCollisions(
+  located: readonly Located[],
+  {path}: Config,
+  {realPath}: SyncPorts['files'],
+): Promise<void> {
+  // Two links may lead to one file.
+  const real = async ({mapping}: Located): Promise<string> => realPath(mapping.keysFile).catch(() => mapping.keysFile)
+  const files = await inTurns(located, real)
+  const targets = Map.groupBy(located.entries().toArray(), ([index, {mapping}]) =>
+    JSON.stringify([files[index], mapping.key]),
+  )
   const clashes = [...targets.values()].flatMap((group) => {
-    const secrets = new Set(group.map(({mapping: {ref}}) => JSON.stringify(ref)))
-    return secrets.size > 1 ? [group.map(({mapping}) => mapping)] : []
+    const mappings = group.map(([, {mapping}]) => mapping)
+    return new Set(mappings.map(({ref}) => refId(ref))).size > 1 ? [mappings] : []
   })
   if (clashes.length === 0) return
   throw new EnvdriftError('CONFIG_INVALID', `${printable(path)}: ${clashes.map(clashSentence).join('; ')}`, {

@@ -1,4 +1,5 @@
 /** Builds dist/: one bundle per command with shared chunks, every dependency inside, and oclif's manifest. */
+import {execFileSync} from 'node:child_process'
 import {globSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
@@ -71,6 +72,15 @@ const plugin = new Plugin({
 })
 await plugin.load()
 writeFileSync(join(out, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)
+
+/** What `--help` says, for `start.ts`: asked of the program itself, so that there is one source. */
+const topics = ['', 'vault', ...plugin.commandIDs.map((id) => id.replaceAll(':', ' '))]
+const pages = topics.map((topic) => {
+  const words = [...topic.split(' ').filter((word) => word !== ''), '--help']
+  const env = {...process.env, NO_COLOR: '1', FORCE_COLOR: '', OCLIF_COLUMNS: '80', COLUMNS: '80'}
+  return [topic, execFileSync(process.execPath, [join(out, 'start.js'), ...words], {encoding: 'utf8', env})]
+})
+writeFileSync(join(out, 'help.json'), JSON.stringify(Object.fromEntries(pages)))
 
 const dist = join(root, 'dist')
 rmSync(dist, {recursive: true, force: true})

@@ -2,11 +2,10 @@ import {Command} from '@oclif/core/command'
 import {boolean, string} from '@oclif/core/flags'
 
 import {EnvdriftError} from '../core/errors.ts'
-import {errorDocument, exitCodeOf, type Result} from '../core/report.ts'
-import {printable} from '../core/text.ts'
+import {errorDocument, exitCodeOf, type Result, type Style} from '../core/report.ts'
 import {errorOutputs, warningOutput} from '../report/errors.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
-import {write} from './emit.ts'
+import {documentOutput, write} from './emit.ts'
 import {wantsColor, widthOf} from './terminal.ts'
 
 /** What every command shares: flags, the `--json` envelope, errors, exit codes. A command adds `execute`. */
@@ -49,12 +48,13 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) write(warningOutput(message, this.#stderrStyle()))
   }
 
-  protected style(): {color: boolean; width: number; quiet: boolean; verbose: boolean} {
+  protected style(): Style {
     return {
       color: wantsColor(process.stdout, process.env, this.#has('--no-color')),
       width: widthOf(process.stdout, process.env),
       quiet: this.#has('--quiet'),
       verbose: this.#has('--verbose'),
+      cwd: process.cwd(),
     }
   }
 

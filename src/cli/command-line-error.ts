@@ -1,3 +1,4 @@
+import {closest} from '../config/closest.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import {printable} from '../core/text.ts'
 
@@ -10,21 +11,44 @@ type OclifError = Error & {
 /**
  * oclif's words about a command line, as our error; `undefined` when `error` is something else.
  *
- * Extra arguments are not repeated: somebody may have typed a key or a password there.
+ * What was typed where nothing belongs isn't repeated, be it an argument or the value of a flag that we don't have:
+ * somebody may have typed a key or a password there.
+ *
+ * @param commands - what can be run, words separated by spaces; for "did you mean".
  */
-export function commandLineError(error: unknown): EnvdriftError | undefined {
+export function commandLineError(error: unknown, commands: readonly string[] = []): EnvdriftError | undefined {
   if (!(error instanceof Error)) return undefined
-  const {oclif, parse, args, message, name} = error as OclifError
+  const {oclif, parse} = error as OclifError
   if (parse === undefined && oclif?.exit !== 2 && oclif?.exit !== 127) return undefined
-  const text =
-    parse !== undefined && Array.isArray(args) && message.startsWith('Unexpected argument')
-      ? `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
-      : (message.split('\nSee more help')[0] ?? name)
-  return new EnvdriftError('USAGE', printable(text.trim()).replaceAll(String.raw`\n`, ' '), {
-    suggestions: ['Run the command with --help to see what it takes.'],
+  return new EnvdriftError('USAGE', printable(sentence(error)), {
+    suggestions: [remedy(error, commands)],
     cause: error,
   })
 }
+
+function sentence({name, message, parse, args}: OclifError): string {
+  if (parse === undefined && isUnknownCommand(message)) return 'There is no such command'
+  if (parse !== undefined && Array.isArray(args) && message.startsWith('Unexpected argument')) {
+    return `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
+  }
+  return (message.split('\nSee more help')[0] ?? name)
+    .replaceAll(/(--?[\w-]+)=\S*/g, '$1=…')
+    .replace(/(but received:).*/s, '$1 something else')
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+}
+
+function remedy({parse, message}: OclifError, commands: readonly string[]): string {
+  const [, id] = /^command (\S+) not found$/.exec(message) ?? []
+  if (parse !== undefined || id === undefined) return 'Run the command with --help to see what it takes.'
+  const typed = id.replaceAll(':', ' ')
+  const near = commands.find((command) => typed.startsWith(`${command} `)) ?? closest(typed, commands)
+  return near === undefined
+    ? 'Run `envdrift --help` to see the commands.'
+    : `Did you mean \`envdrift ${near}\`? \`envdrift --help\` shows all commands.`
+}
+
+const isUnknownCommand = (message: string): boolean => /^command \S+ not found$/.test(message)
 
 /**
  * An error that we didn't expect, which is our bug: its name and where it was thrown, never its text, which may quote a

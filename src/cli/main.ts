@@ -1,11 +1,12 @@
 import './quiet-environment.ts'
+import {Config} from '@oclif/core/config'
 import {run} from '@oclif/core/run'
 
 import {EnvdriftError} from '../core/errors.ts'
-import {exitCodeOf} from '../core/report.ts'
+import {errorDocument, exitCodeOf} from '../core/report.ts'
 import {errorOutputs} from '../report/errors.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
-import {flushAndExit, write} from './emit.ts'
+import {documentOutput, flushAndExit, write} from './emit.ts'
 import {widthOf} from './terminal.ts'
 
 /** Where the commands lie: `dist` in a build, `src` in development. */
@@ -18,18 +19,22 @@ export type Layout = {
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endOnBrokenPipe)
+  let commands: readonly string[] = []
   try {
-    await run([...argv], {root, pjson: packageJson as never})
+    const config = await Config.load({root, pjson: packageJson as never})
+    commands = config.commandIDs.map((id) => id.replaceAll(':', ' '))
+    await run([...argv], config)
   } catch (error) {
-    reportFailure(error)
+    reportFailure(error, commands, argv.includes('--json'))
   }
   return flushAndExit()
 }
 
 /** What oclif throws before a command of ours runs: an unknown command, its own bugs. Commands report their own errors. */
-function reportFailure(error: unknown): void {
-  const known = error instanceof EnvdriftError ? error : (commandLineError(error) ?? unexpected(error))
+function reportFailure(error: unknown, commands: readonly string[], json: boolean): void {
+  const known = error instanceof EnvdriftError ? error : (commandLineError(error, commands) ?? unexpected(error))
   process.exitCode = exitCodeOf(known.reason, false)
+  if (json) return write(documentOutput(null, {exitReason: known.reason, error: errorDocument(known)}, []))
   for (const output of errorOutputs(known, {color: false, width: widthOf(process.stderr, process.env)})) write(output)
 }
 

@@ -12,6 +12,8 @@ export type Style = {
   readonly width: number
   readonly quiet: boolean
   readonly verbose: boolean
+  /** Absolute; paths below it are shown relative to it, so that they can be copied. */
+  readonly cwd: string
 }
 
 /** What a command hands back to the shell around it. */

@@ -1,4 +1,4 @@
-import {isAbsolute, relative, sep} from 'node:path'
+import {basename, isAbsolute, relative, sep} from 'node:path'
 
 import type {EnvdriftError} from '../core/errors.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
@@ -33,19 +33,18 @@ function rows(report: SyncReport, style: Style): readonly Output[] {
     .filter((outcome) => !style.quiet || isBad(outcome))
     .map((outcome) => ({
       to: 'stdout',
-      text: row(outcome, {report, style, alone: uses.get(outcome.mapping.folderPath) === 1, shared}),
+      text: row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, shared}),
     }))
 }
 
 type Around = {
-  readonly report: SyncReport
   readonly style: Style
   /** Only one mapping has this folder, so the folder says which row this is. */
   readonly alone: boolean
   readonly shared: ReadonlySet<EnvdriftError>
 }
 
-function row(outcome: Outcome, {report, style, alone, shared}: Around): string {
+function row(outcome: Outcome, {style, alone, shared}: Around): string {
   const {mapping, status} = outcome
   const color = paint(style.color)
   const tint = {
@@ -58,27 +57,27 @@ function row(outcome: Outcome, {report, style, alone, shared}: Around): string {
   const which = alone
     ? ''
     : ` (${printable(mapping.ref.name)}, ${mapping.environment === undefined ? mapping.key : printable(mapping.environment)})`
-  const why = outcome.status === 'skipped' ? skipWord(outcome.reason, report) : ''
+  const why = outcome.status === 'skipped' ? skipWord(outcome.reason) : ''
   const lines = [`  ${tint(icons[status])} ${printable(mapping.folderPath)}${which} - ${tint(status)}${why}`]
   if (outcome.status === 'updated' && outcome.backup !== undefined)
-    lines.push(`    Backup: ${shownPath(outcome.backup, report)}`)
+    lines.push(`    Backup: ${shownPath(outcome.backup, style.cwd)}`)
   if (outcome.status === 'error') {
-    lines.push(`    Error: ${withShownPaths(shownMessage(outcome.error), report)}`)
+    lines.push(`    Error: ${withShownPaths(shownMessage(outcome.error), style.cwd)}`)
     if (outcome.local) lines.push(`    Local:  ${sightOf(outcome.local)}`)
     if (outcome.vault) lines.push(`    Vault:  ${sightOf(outcome.vault)}`)
     if (!shared.has(outcome.error))
-      lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(printable(text), report)}`))
+      lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(printable(text), style.cwd)}`))
   }
   if (outcome.decryption) lines.push(...decryptionLines(outcome.decryption, style))
   if (outcome.schema) lines.push(...schemaLines(outcome.schema))
-  if (style.verbose) lines.push(...verboseLines(outcome, report))
+  if (style.verbose) lines.push(...verboseLines(outcome, style))
   return `${lines.map((line) => wrapped(line, style.width, line.startsWith('    ') ? 6 : 4)).join('\n')}\n`
 }
 
 const isBad = ({status, decryption, schema}: Outcome): boolean =>
   status === 'error' || decryption?.kind === 'failed' || schema?.kind === 'violated' || schema?.kind === 'failed'
 
-function skipWord(reason: SkipReason, report: SyncReport): string {
+function skipWord(reason: SkipReason): string {
   switch (reason.kind) {
     case 'in-sync':
       return ''
@@ -89,7 +88,7 @@ function skipWord(reason: SkipReason, report: SyncReport): string {
     case 'sops':
       return ' (managed by SOPS)'
     case 'matches-public-key':
-      return ` (matches the public key in ${shownPath(reason.envFile, report).split('/').at(-1) ?? ''})`
+      return ` (matches the public key in ${printable(basename(reason.envFile))})`
   }
 }
 
@@ -135,12 +134,12 @@ function schemaLines(result: SchemaResult): readonly string[] {
   }
 }
 
-function verboseLines({mapping, warning}: Outcome, report: SyncReport): readonly string[] {
+function verboseLines({mapping, warning}: Outcome, {cwd}: Style): readonly string[] {
   return [
     `    Secret: ${printable(mapping.ref.name)} in ${printable(mapping.ref.vault)}`,
-    `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, report)}`,
-    `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, report)}`,
-    ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(printable(warning), report)}`]),
+    `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, cwd)}`,
+    `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, cwd)}`,
+    ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(printable(warning), cwd)}`]),
   ]
 }
 
@@ -261,13 +260,13 @@ function sharedErrors({outcomes}: SyncReport, style: Style): readonly Output[] {
 
 const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
 
-/** A path as people of this project know it: relative to the configuration, when it lies below it. */
-function shownPath(path: string, {base}: SyncReport): string {
-  const way = relative(base, path)
+/** A path as it can be copied: relative to where we are, when it lies below. */
+function shownPath(path: string, cwd: string): string {
+  const way = relative(cwd, path)
   return printable(way === '' || way.startsWith('..') || isAbsolute(way) ? path : way.split(sep).join('/'))
 }
 
-const withShownPaths = (text: string, {base}: SyncReport): string => text.replaceAll(`${base}${sep}`, '')
+const withShownPaths = (text: string, cwd: string): string => text.replaceAll(`${cwd}${sep}`, '')
 
 function document(report: SyncReport): Readonly<Record<string, unknown>> {
   const {outcomes, coverage, mode, config, base} = report
@@ -298,12 +297,12 @@ function rowDocument(outcome: Outcome, report: SyncReport): Readonly<Record<stri
     secret: printable(mapping.ref.name),
     environment: mapping.environment ?? null,
     key: mapping.key,
-    keysFile: shownPath(mapping.keysFile, report),
-    envFile: mapping.envFile === undefined ? null : shownPath(mapping.envFile, report),
+    keysFile: shownPath(mapping.keysFile, report.base),
+    envFile: mapping.envFile === undefined ? null : shownPath(mapping.envFile, report.base),
     status,
     ...(outcome.status === 'skipped' ? {reason: outcome.reason.kind} : {}),
     ...(outcome.status === 'updated' && outcome.backup !== undefined
-      ? {backup: shownPath(outcome.backup, report)}
+      ? {backup: shownPath(outcome.backup, report.base)}
       : {}),
     ...(outcome.status === 'error'
       ? {

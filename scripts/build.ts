@@ -73,12 +73,19 @@ const plugin = new Plugin({
 await plugin.load()
 writeFileSync(join(out, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)
 
+/** Stands where the machine that runs the program is named. */
+const platformMark = '{platform}'
+
 /** What `--help` says, for `start.ts`: asked of the program itself, so that there is one source. */
 const topics = ['', 'vault', ...plugin.commandIDs.map((id) => id.replaceAll(':', ' '))]
 const pages = topics.map((topic) => {
   const words = [...topic.split(' ').filter((word) => word !== ''), '--help']
-  const env = {...process.env, NO_COLOR: '1', FORCE_COLOR: '', OCLIF_COLUMNS: '80', COLUMNS: '80'}
-  return [topic, execFileSync(process.execPath, [join(out, 'start.js'), ...words], {encoding: 'utf8', env})]
+  const {FORCE_COLOR: _, ...env} = process.env
+  const page = execFileSync(process.execPath, [join(out, 'start.js'), ...words], {
+    encoding: 'utf8',
+    env: {...env, NO_COLOR: '1', OCLIF_COLUMNS: '80', COLUMNS: '80'},
+  })
+  return [topic, page.replace(`${process.platform}-${process.arch} node-${process.version}`, platformMark)]
 })
 writeFileSync(join(out, 'help.json'), JSON.stringify(Object.fromEntries(pages)))
 

@@ -67,13 +67,7 @@ export abstract class BaseCommand extends Command {
   }
 
   #writeDocument(document: Readonly<Record<string, unknown>>): void {
-    const whole = {
-      schemaVersion: 1,
-      command: this.id,
-      ...document,
-      warnings: this.#warnings.map((text) => printable(text)),
-    }
-    write({to: 'stdout', text: `${JSON.stringify(whole, null, 2)}\n`})
+    write(documentOutput(this.id ?? null, document, this.#warnings))
   }
 
   #stderrStyle(): {color: boolean; width: number} {

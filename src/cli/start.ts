@@ -2,6 +2,7 @@ import packageJson from '../../package.json' with {type: 'json'}
 
 /** Entry of the built program: `dist/start.js`, with the commands, their manifest and their help beside it. */
 const argv = process.argv.slice(2)
+const platform = `${process.platform}-${process.arch} node-${process.version}`
 
 // oclif takes 50 ms to say what is known since the build.
 const prepared = await preparedAnswer(argv)
@@ -18,7 +19,7 @@ if (prepared === undefined) {
 /** Version and help, where nobody needs them in colours or in another width: what oclif itself printed at build time. */
 async function preparedAnswer(words: readonly string[]): Promise<string | undefined> {
   if (words.length === 1 && words[0] === '--version') {
-    return `${packageJson.name}/${packageJson.version} ${process.platform}-${process.arch} node-${process.version}\n`
+    return `${packageJson.name}/${packageJson.version} ${platform}\n`
   }
   const asksForHelp = words.length === 0 || words.at(-1) === '--help'
   if (!asksForHelp || process.stdout.isTTY || (process.env['FORCE_COLOR'] ?? '') !== '') return undefined
@@ -26,7 +27,7 @@ async function preparedAnswer(words: readonly string[]): Promise<string | undefi
   try {
     const pages = JSON.parse(await readFile(`${import.meta.dirname}/help.json`, 'utf8')) as Record<string, string>
     const topic = words.filter((word) => word !== '--help').join(' ')
-    return Object.hasOwn(pages, topic) ? pages[topic] : undefined
+    return Object.hasOwn(pages, topic) ? pages[topic]?.replace('{platform}', platform) : undefined
   } catch {
     // While the build itself asks for the pages, there are none yet.
     return undefined

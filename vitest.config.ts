@@ -1,23 +1,37 @@
 import {defineConfig} from 'vitest/config'
 
+/** Where CI wants the counts: a file, beside what people read. */
+const results = process.env['ENVDRIFT_TEST_RESULTS']
+
 export default defineConfig({
   test: {
+    reporters: [
+      'default',
+      './test/support/skip-reporter.ts',
+      ...(results === undefined ? [] : [['json', {outputFile: results}] as [string, object]]),
+    ],
     coverage: {provider: 'v8', include: ['src/**'], reporter: ['text-summary']},
     projects: [
       {
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/*.test.ts', 'test/{support,core,keys,config,system,providers,vault,workflows,report,cli}/**/*.test.ts'],
+          include: [
+            'test/*.test.ts',
+            'test/{support,core,keys,config,system,providers,vault,workflows,report,cli}/**/*.test.ts',
+          ],
           testTimeout: 30_000,
         },
       },
-      {extends: true, test: {
+      {
+        extends: true,
+        test: {
           name: 'cli',
           include: ['test/{commands,docs}/**/*.test.ts'],
           testTimeout: 60_000,
           globalSetup: ['test/support/build-once.ts'],
-        }},
+        },
+      },
     ],
   },
 })

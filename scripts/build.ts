@@ -18,8 +18,8 @@ const out = join(root, `dist.${process.pid}.tmp`)
  */
 const proxyOfGaxios: EsbuildPlugin = {
   name: 'proxy-of-gaxios',
-  setup: ({onLoad}) => {
-    onLoad({filter: /gaxios\/build\/(?:cjs|esm)\/src\/gaxios\.js$/}, ({path}) => {
+  setup: (bundler) => {
+    bundler.onLoad({filter: /gaxios\/build\/(?:cjs|esm)\/src\/gaxios\.js$/}, ({path}) => {
       const text = readFileSync(path, 'utf8')
       const patched = text.replace(/await import\((['"])https-proxy-agent\1\)/, "require('https-proxy-agent')")
       if (patched === text)

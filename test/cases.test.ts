@@ -10,12 +10,14 @@ const withoutTest: Readonly<Record<string, string>> = {}
 
 /**
  * Numbers that the names of tests begin with, in a source text: `it('C20 C21 reads …', …)`, or the first cell of a row of
- * `it.each`. A number elsewhere in a name, in a comment or alone in a string doesn't count.
+ * `it.each`, alone or with words behind it. A number elsewhere in a name, in a comment or alone in a string doesn't count.
  */
 function numbersNamedIn(text: string): readonly string[] {
   const code = text.replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '')
-  const names = code.matchAll(/[([,]\s*['"`]((?:[A-Z]\d+[a-z]?[ ,]+)+)\S/g)
-  return [...names].flatMap(([, numbers = '']) => numbers.split(/[ ,]+/).filter((number) => number !== ''))
+  const names = code.matchAll(/[([,]\s*['"`]((?:[A-Z]\d+[a-z]?[ ,]+)+)\S|\[\s*'([A-Z]\d+[a-z]?(?: [A-Z]\d+[a-z]?)*)',/g)
+  return [...names].flatMap(([, withWords, alone]) =>
+    (withWords ?? alone ?? '').split(/[ ,]+/).filter((number) => number !== ''),
+  )
 }
 
 const named = new Set(
@@ -45,6 +47,7 @@ it.each([
   [`it('reads C20', () => {})`, []],
   [`// it('C20 reads it', () => {})`, []],
   [`const number = 'C20'`, []],
+  [`it.each([\n  ['C20', text],\n])('$0 $1', () => {})`, ['C20']],
   [`it('C20', () => {})`, []],
 ])('finds the numbers in %j', (text, numbers) => {
   expect(numbersNamedIn(text)).toEqual(numbers)

@@ -58,7 +58,9 @@ function row(outcome: Outcome, {style, alone, shared}: Around): string {
     ? ''
     : ` (${printable(mapping.ref.name)}, ${mapping.environment === undefined ? mapping.key : printable(mapping.environment)})`
   const why = outcome.status === 'skipped' ? skipWord(outcome.reason) : ''
-  const lines = [`  ${tint(icons[status])} ${printable(mapping.folderPath)}${which} - ${tint(status)}${why}`]
+  // The icon stays with the path, however long that is.
+  const head = wrapped(`${printable(mapping.folderPath)}${which} - ${tint(status)}${why}`, style.width - 4, 0)
+  const lines: string[] = []
   if (outcome.status === 'updated' && outcome.backup !== undefined)
     lines.push(`    Backup: ${shownPath(outcome.backup, style.cwd)}`)
   if (outcome.status === 'error') {
@@ -71,7 +73,8 @@ function row(outcome: Outcome, {style, alone, shared}: Around): string {
   if (outcome.decryption) lines.push(...decryptionLines(outcome.decryption, style))
   if (outcome.schema) lines.push(...schemaLines(outcome.schema))
   if (style.verbose) lines.push(...verboseLines(outcome, style))
-  return `${lines.map((line) => wrapped(line, style.width, line.startsWith('    ') ? 6 : 4)).join('\n')}\n`
+  const details = lines.map((line) => `${wrapped(line, style.width, 6)}\n`)
+  return `  ${tint(icons[status])} ${head.replaceAll('\n', '\n    ')}\n${details.join('')}`
 }
 
 const isBad = ({status, decryption, schema}: Outcome): boolean =>

@@ -1,0 +1,176 @@
+import {describe, expect, it} from 'vitest'
+
+import {EnvdriftError} from '../../src/core/errors.ts'
+import type {Outcome, SyncReport} from '../../src/core/outcome.ts'
+import type {Mapping} from '../../src/core/plan.ts'
+import type {Style} from '../../src/core/report.ts'
+import {syncResult} from '../../src/report/sync.ts'
+
+const mapping = (folderPath: string, more: Partial<Mapping> = {}): Mapping => ({
+  ref: {vault: 'default', name: 'myapp-key'},
+  key: 'DOTENV_PRIVATE_KEY_PRODUCTION',
+  folderPath,
+  folder: `/repo/${folderPath}`,
+  keysFile: `/repo/${folderPath}/.env.keys`,
+  envFile: `/repo/${folderPath}/.env.production`,
+  envFileName: '.env.production',
+  environment: undefined,
+  ephemeral: false,
+  required: 'always',
+  ...more,
+})
+
+const passed = {kind: 'passed', values: 3, plain: []} as const
+
+/** The document that this command grew from has these rows. */
+const outcomes: readonly Outcome[] = [
+  {status: 'created', mapping: mapping('services/myapp'), decryption: passed},
+  {
+    status: 'updated',
+    mapping: mapping('services/auth'),
+    backup: '/repo/services/auth/.env.keys.backup.20240115_143022',
+    decryption: passed,
+  },
+  {status: 'skipped', mapping: mapping('services/api'), reason: {kind: 'in-sync'}},
+]
+
+const broken: Outcome = {
+  status: 'error',
+  mapping: mapping('services/broken'),
+  error: new EnvdriftError(
+    'DIFFERS',
+    'Value mismatch detected: DOTENV_PRIVATE_KEY_PRODUCTION differs from myapp-key in the vault',
+    {
+      suggestions: ['Run `envdrift sync --force` to take the value of the vault; the old one is kept in a backup.'],
+    },
+  ),
+  local: {fingerprint: '03ab12cd34…'},
+  vault: {fingerprint: '02ef56ab78…', version: '7'},
+}
+
+const report = (parts: Partial<SyncReport> = {}): SyncReport => ({
+  config: '/repo/envdrift.toml',
+  base: '/repo',
+  mode: 'sync',
+  checkDecryption: false,
+  validateSchema: false,
+  outcomes,
+  coverage: undefined,
+  ...parts,
+})
+
+const style: Style = {color: false, width: Infinity, quiet: false, verbose: false, cwd: '/repo'}
+
+async function printed(of: SyncReport, how: Partial<Style> = {}): Promise<{stdout: string; stderr: string}> {
+  const outputs = await syncResult(of).outputs({...style, ...how})
+  const text = (to: string): string => outputs.flatMap((output) => (output.to === to ? [output.text] : [])).join('')
+  return {stdout: text('stdout'), stderr: text('stderr')}
+}
+
+describe('what sync prints', () => {
+  it('is what the original document shows', async () => {
+    const {stdout, stderr} = await printed(report({checkDecryption: true}))
+    expect(stderr).toBe('')
+    expect(stdout).toBe(`  + services/myapp - created
+    Decryption: PASSED
+  ~ services/auth - updated
+    Backup: services/auth/.env.keys.backup.20240115_143022
+    Decryption: PASSED
+  = services/api - skipped
+
+╭──────────── Sync Summary ────────────╮
+│ Services processed: 3                │
+│ Created: 1                           │
+│ Updated: 1                           │
+│ Skipped: 1                           │
+│ Errors: 0                            │
+│                                      │
+│ Decryption Tests:                    │
+│   Passed: 2                          │
+│   Failed: 0                          │
+╰──────────────────────────────────────╯
+All services synced successfully
+`)
+  })
+
+  it('shows a mismatch with two fingerprints and what to do', async () => {
+    const {stdout} = await printed(report({outcomes: [broken], mode: 'verify'}))
+    expect(stdout).toBe(`  x services/broken - error
+    Error: Value mismatch detected: DOTENV_PRIVATE_KEY_PRODUCTION differs from myapp-key in the vault
+    Local:  03ab12cd34…
+    Vault:  02ef56ab78… (version 7)
+    → Run \`envdrift sync --force\` to take the value of the vault; the old one is kept in a backup.
+
+╭──────────── Sync Summary ────────────╮
+│ Services processed: 1                │
+│ Created: 0                           │
+│ Updated: 0                           │
+│ Skipped: 0                           │
+│ Errors: 1                            │
+╰──────────────────────────────────────╯
+1 of 1 service failed
+`)
+  })
+
+  it('has no line over 40 columns on a narrow terminal, but for paths', async () => {
+    const long = 'services/a-service-whose-name-is-longer-than-the-terminal'
+    const all = report({
+      checkDecryption: true,
+      coverage: {total: 3, uncovered: ['services/forgotten/.env.production'], required: false},
+      outcomes: [
+        ...outcomes,
+        broken,
+        {status: 'created', mapping: mapping(long), decryption: {kind: 'failed', names: ['DATABASE_URL', 'API_KEY']}},
+        {
+          status: 'skipped',
+          mapping: mapping('x'),
+          reason: {kind: 'matches-public-key', envFile: '/repo/x/.env.production'},
+        },
+      ],
+    })
+    const {stdout, stderr} = await printed(all, {width: 40, verbose: true})
+    const tooLong = (stdout + stderr).split('\n').filter((line) => [...line].length > 40)
+    expect(tooLong.filter((line) => !/^\s*(?:[+~=x-] )?(?:services\/\S+|\S+\/\S+)$/.test(line))).toEqual([])
+    expect(stdout).toContain(`  + ${long}\n    - created\n`)
+  })
+
+  it('is coloured only on request, and the same text', async () => {
+    const plain = await printed(report({outcomes: [...outcomes, broken]}))
+    const colored = await printed(report({outcomes: [...outcomes, broken]}), {color: true})
+    // eslint-disable-next-line no-control-regex
+    expect(colored.stdout.replaceAll(/\u001B\[\d+m/g, '')).toBe(plain.stdout)
+    expect(colored.stdout).toContain('\u001B[31mx\u001B[39m services/broken')
+  })
+
+  it('says once what a whole vault’s rows have in common', async () => {
+    const error = new EnvdriftError('NOT_LOGGED_IN', 'Nobody is logged in', {suggestions: ['Log in.']})
+    const lost = ['one', 'two'].map((name): Outcome => ({status: 'error', mapping: mapping(name), error}))
+    const {stdout, stderr} = await printed(report({outcomes: lost}))
+    expect(stderr).toBe('[ERROR] Nobody is logged in\n  → Log in.\n')
+    expect(stdout.match(/ {4}Error: Nobody is logged in\n/g)).toHaveLength(2)
+    expect(stdout).not.toContain('→')
+  })
+
+  it('C133 shows names on one line, and no command of a CI system', async () => {
+    const {stdout} = await printed(
+      report({outcomes: [{status: 'created', mapping: mapping('a\n::error::b\u001B[2J')}]}),
+    )
+    expect(stdout.split('\n')[0]).toBe(String.raw`  + a\n:\:error:\:b\x1b[2J - created`)
+  })
+})
+
+describe('the reason for the exit', () => {
+  it.each([
+    ['ok', report()],
+    ['drift', report({outcomes: [broken]})],
+    ['decryption', report({outcomes: [{...outcomes[0]!, decryption: {kind: 'failed', names: ['A']}}]})],
+    [
+      'error',
+      report({outcomes: [{...outcomes[0]!, schema: {kind: 'violated', violations: [{name: 'A', rule: 'required'}]}}]}),
+    ],
+    ['drift', report({coverage: {total: 2, uncovered: ['x/.env'], required: true}})],
+    ['ok', report({coverage: {total: 2, uncovered: ['x/.env'], required: false}})],
+  ])('is %s', (reason, of) => {
+    expect(syncResult(of).reason).toBe(reason)
+  })
+})

@@ -8,12 +8,14 @@ import type {PrivateKey} from '../keys/private-key.ts'
 import type {Order} from './apply.ts'
 import type {Located} from './locate.ts'
 import type {Files, SyncPorts} from './ports.ts'
-import type {SyncOptions} from './sync.ts'
 
 /** Holds decrypted variables against a schema; a violation names variable and rule. Throws nothing but bugs. */
 export type Validate = (
   values: Readonly<Record<string, string>>,
 ) => Promise<readonly {readonly name: string; readonly rule: string}[]>
+
+/** Which proofs were asked for; no `validate` without `--validate-schema`. */
+export type Proofs = {readonly checkDecryption: boolean; readonly validate: Validate | undefined}
 
 /**
  * Add the proofs that were asked for: does the key open the env file, do the variables satisfy the schema.
@@ -26,7 +28,7 @@ export async function prove(
   located: Located,
   order: Order,
   config: Config,
-  {checkDecryption: wanted, validate}: SyncOptions,
+  {checkDecryption: wanted, validate}: Proofs,
   {files, signal}: Pick<SyncPorts, 'files' | 'signal'>,
 ): Promise<Outcome> {
   if (outcome.status === 'error' || located.kind === 'lost' || (!wanted && validate === undefined)) return outcome

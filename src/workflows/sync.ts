@@ -12,13 +12,10 @@ import {inTurns} from './in-turns.ts'
 import {judge} from './judge.ts'
 import {locate, type Located} from './locate.ts'
 import type {SyncPorts} from './ports.ts'
-import {prove, type Validate} from './prove.ts'
+import {prove, type Proofs} from './prove.ts'
 import {refuseTracked, warnUnignored} from './tracked.ts'
 
-export type SyncOptions = Mode & {
-  /** Holds a service's decrypted variables against a schema; `undefined` without `--validate-schema`. */
-  readonly validate: Validate | undefined
-}
+export type SyncOptions = Mode & Proofs
 
 /**
  * Bring keys files and vault into line: read everything, decide once, write once, prove.

@@ -6,5 +6,8 @@ import {main} from '../src/cli/main.ts'
 const root = new URL('..', import.meta.url).pathname
 void main(process.argv.slice(2), {
   root,
-  packageJson: {...packageJson, oclif: {...packageJson.oclif, commands: './src/commands'}},
+  packageJson: {
+    ...packageJson,
+    oclif: {...packageJson.oclif, commands: './src/commands', helpClass: './src/cli/help.ts'},
+  },
 })

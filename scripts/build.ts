@@ -31,10 +31,12 @@ const proxyOfGaxios: EsbuildPlugin = {
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/cli/start.ts', ...globSync('src/commands/**/*.ts', {cwd: root})].map((file) => ({
-    in: file,
-    out: file.replace(/^src\/(?:cli\/)?/, '').replace(/\.ts$/, ''),
-  })),
+  entryPoints: ['src/cli/start.ts', 'src/cli/help.ts', ...globSync('src/commands/**/*.ts', {cwd: root})].map(
+    (file) => ({
+      in: file,
+      out: file.replace(/^src\/(?:cli\/)?/, '').replace(/\.ts$/, ''),
+    }),
+  ),
   outdir: out,
   bundle: true,
   splitting: true,
@@ -68,7 +70,7 @@ const plugin = new Plugin({
   errorOnManifestCreate: true,
   isRoot: true,
   type: 'core',
-  pjson: {...packageJson, oclif: {...packageJson.oclif, commands: './commands'}} as never,
+  pjson: {...packageJson, oclif: {...packageJson.oclif, commands: './commands', helpClass: './help.js'}} as never,
 })
 await plugin.load()
 writeFileSync(join(out, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)

@@ -16,6 +16,7 @@ export abstract class BaseCommand extends Command {
   static override baseFlags = {
     config: string({
       char: 'c',
+      helpValue: 'FILE',
       summary: 'Configuration file. Default: the nearest envdrift.toml or pyproject.toml with [tool.envdrift].',
       helpGroup: 'GLOBAL',
     }),

@@ -27,17 +27,20 @@ const helpGroup = 'PASSWORD'
 /** Where the password of an embedded vault comes from; for every command that opens one. */
 export const passwordFlags = {
   'password-fd': integer({
+    helpValue: 'N',
     summary: 'Read the password of the embedded vault from this file descriptor.',
     min: 0,
     exclusive: ['password-file', 'password-command'],
     helpGroup,
   }),
   'password-file': string({
+    helpValue: 'FILE',
     summary: 'Read it from a file; - is standard input.',
     exclusive: ['password-fd', 'password-command'],
     helpGroup,
   }),
   'password-command': string({
+    helpValue: 'WORDS',
     summary:
       'Run this program, without a shell, and take what it prints: words between blanks, or a JSON array of them.',
     exclusive: ['password-fd', 'password-file'],
@@ -48,12 +51,14 @@ export const passwordFlags = {
 /** Where the next password comes from, for `envdrift vault passwd`. */
 export const newPasswordFlags = {
   'new-password-fd': integer({
+    helpValue: 'N',
     summary: 'Read the new password from this file descriptor.',
     min: 0,
     exclusive: ['new-password-file'],
     helpGroup,
   }),
   'new-password-file': string({
+    helpValue: 'FILE',
     summary: 'Read it from a file; - is standard input.',
     exclusive: ['new-password-fd'],
     helpGroup,

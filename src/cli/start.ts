@@ -10,7 +10,7 @@ if (prepared === undefined) {
   const {main} = await import('./main.ts')
   void main(argv, {
     root: import.meta.dirname,
-    packageJson: {...packageJson, oclif: {...packageJson.oclif, commands: './commands'}},
+    packageJson: {...packageJson, oclif: {...packageJson.oclif, commands: './commands', helpClass: './help.js'}},
   })
 } else {
   process.stdout.write(prepared)

@@ -8,11 +8,10 @@ import type {Result} from '../core/report.ts'
 export default class Sync extends BaseCommand {
   static override summary = "Bring the vault's dotenvx keys and each service's .env.keys into line."
 
-  static override description = `Reads every mapped secret, compares it with the local keys file, and with the public key in the env file; writes what is
-new, and asks before it replaces anything. What is replaced is kept in a backup (mode 0600).
-
-A key that doesn't belong to the env file is never installed. Exit code 0: all in line. 1: anything else. 2: the command
-line is wrong. --detailed-exitcode says more.`
+  static override description = [
+    'Reads every mapped secret, compares it with the local keys file and with the public key in the env file, writes what is new, and asks before it replaces anything. What is replaced is kept in a backup (mode 0600).',
+    "A key that doesn't belong to the env file is not installed. Exit code 0: all in line. 1: anything else. 2: the command line is wrong. --detailed-exitcode says more.",
+  ].join('\n\n')
 
   static override examples = [
     {description: 'Take new keys, and be asked about changed ones', command: '<%= config.bin %> <%= command.id %>'},
@@ -37,21 +36,31 @@ line is wrong. --detailed-exitcode says more.`
     'check-decryption': boolean({summary: 'Prove that each key opens every encrypted value of its env file.'}),
     'validate-schema': boolean({summary: 'Hold the decrypted variables of each service against --schema.'}),
     schema: string({
+      helpValue: 'FILE',
       char: 's',
       summary: 'JSON Schema file, or a module with a Standard Schema: schema.ts:exportName.',
     }),
-    'service-dir': string({char: 'd', summary: 'Where a relative --schema path starts. Default: here.'}),
+    'service-dir': string({
+      helpValue: 'DIR',
+      char: 'd',
+      summary: 'Where a relative --schema path starts. Default: here.',
+    }),
     'allow-schema-code': boolean({summary: 'With --ci: let --schema name a module, whose code then runs.'}),
     'skip-key-match': boolean({
       summary: "Install a key that doesn't belong to the env file, with a warning. Never under --verify.",
     }),
     'require-coverage': boolean({summary: 'Fail when an encrypted env file is named by no mapping.'}),
-    profile: string({summary: 'Also take the mappings of this profile.'}),
-    provider: string({char: 'p', summary: 'Which kind of vault: azure, aws, hashicorp, gcp or local.'}),
-    'vault-url': string({summary: 'Address of the vault (azure, hashicorp).'}),
-    region: string({summary: 'AWS region.'}),
-    'project-id': string({summary: 'GCP project.'}),
+    profile: string({helpValue: 'NAME', summary: 'Also take the mappings of this profile.'}),
+    provider: string({
+      helpValue: 'KIND',
+      char: 'p',
+      summary: 'Which kind of vault: azure, aws, hashicorp, gcp or local.',
+    }),
+    'vault-url': string({helpValue: 'URL', summary: 'Address of the vault (azure, hashicorp).'}),
+    region: string({helpValue: 'NAME', summary: 'AWS region.'}),
+    'project-id': string({helpValue: 'ID', summary: 'GCP project.'}),
     token: string({
+      helpValue: 'TOKEN',
       summary: 'HashiCorp Vault token, or - to read it from stdin. VAULT_TOKEN or ~/.vault-token are safer.',
     }),
     ...passwordFlags,

@@ -1,0 +1,84 @@
+import {execFile} from 'node:child_process'
+import {join} from 'node:path'
+import {promisify} from 'node:util'
+
+import {describe, expect, it} from 'vitest'
+
+import {makeUsualProject} from '../support/project.ts'
+import {runInWorkspace} from '../support/run-envdrift.ts'
+import {makeWorkspace} from '../support/workspace.ts'
+
+const root = join(import.meta.dirname, '../..')
+const run = promisify(execFile)
+
+it.each(['20.20.2', '22.17.1', '18.0.0'])('on Node %s says which one it needs, and ends with 1', async (version) => {
+  const pretend = `data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'${version}'}});Object.defineProperty(process,'version',{value:'v${version}'})`
+  const failure = await run(process.execPath, ['--import', pretend, 'bin/run.js', '--version'], {cwd: root}).then(
+    () => undefined,
+    (error: unknown) => error as {code: number; stdout: string; stderr: string},
+  )
+  expect(failure).toMatchObject({code: 1, stdout: ''})
+  expect(failure?.stderr).toMatch(/^\[ERROR\] envdrift needs Node\.js 22\.18 or newer; this is v[\d.]+\.\n {2}→ .+\n$/)
+})
+
+describe('what is loaded', () => {
+  /** Names every module on stderr as it is loaded, however it is. */
+  const tell = `data:text/javascript,import{registerHooks}from'node:module';registerHooks({load(url,context,next){process.stderr.write('LOADED '+url+'\\n');return next(url,context)}})`
+  const sdks = /@aws-sdk|@smithy|@azure|@google-cloud|google-gax|grpc|node-vault|axios/
+
+  it.each([['--version'], ['--help'], ['sync', '--help'], ['vault', '--help'], ['snyc']])(
+    'by %j is no SDK',
+    async (...words) => {
+      const workspace = makeWorkspace()
+      const {stderr} = await runInWorkspace([process.execPath, '--import', tell, join(root, 'bin/dev.js'), ...words], {
+        cwd: workspace.root,
+      })
+      expect(stderr).toContain('src/cli/main.ts')
+      expect(stderr.split('\n').filter((line) => sdks.test(line))).toEqual([])
+    },
+  )
+
+  it('by a sync with AWS is the SDK of AWS, and no other', async () => {
+    const {workspace, env} = await makeUsualProject()
+    const {stderr, code} = await runInWorkspace(
+      [process.execPath, '--import', tell, join(root, 'bin/dev.js'), 'sync', '--verify', '--ci'],
+      {cwd: workspace.root, env},
+    )
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/LOADED \S*@aws-sdk\/client-secrets-manager/)
+    expect(
+      stderr.split('\n').filter((line) => /@azure|@google-cloud|google-gax|grpc|node-vault|axios|\bajv\b/.test(line)),
+    ).toEqual([])
+  })
+})
+
+describe('--version and --help', () => {
+  it('say the same from the build and from oclif', async () => {
+    const workspace = makeWorkspace()
+    for (const words of [
+      ['--version'],
+      ['--help'],
+      ['sync', '--help'],
+      ['vault', '--help'],
+      ['vault', 'set', '--help'],
+    ]) {
+      const options = {cwd: workspace.root, env: {COLUMNS: '80', OCLIF_COLUMNS: '80'}}
+      const [built, source] = await Promise.all(
+        ['bin/run.js', 'bin/dev.js'].map((bin) =>
+          runInWorkspace([process.execPath, join(root, bin), ...words], options),
+        ),
+      )
+      expect(built).toEqual(source)
+      expect(built?.stdout).not.toBe('')
+    }
+  })
+
+  it('start the help of sync with what it does, and show examples', async () => {
+    const workspace = makeWorkspace()
+    const {stdout} = await runInWorkspace([process.execPath, join(root, 'bin/run.js'), 'sync', '--help'], {
+      cwd: workspace.root,
+    })
+    expect(stdout).toMatch(/^Bring the vault's dotenvx keys/)
+    expect(stdout).toContain('$ envdrift sync --verify --ci\n')
+  })
+})

@@ -58,7 +58,9 @@ const servers: Readonly<Record<string, () => Promise<Readonly<Record<string, str
 
 const environment = await servers[provider]!()
 for (const [variable, value] of Object.entries(environment)) {
-  process.stdout.write(value === '' && variable !== 'NO_PROXY' ? `unset ${variable}\n` : `export ${variable}="${value}"\n`)
+  process.stdout.write(
+    value === '' && variable !== 'NO_PROXY' ? `unset ${variable}\n` : `export ${variable}="${value}"\n`,
+  )
 }
 process.stdout.write('# ready\n')
 process.once('SIGTERM', () => process.exit(0))

@@ -8,7 +8,18 @@
  * speaks its protocol is started with that key in it; it ends with `kill "$EXAMPLE_PID"`, or by itself after an hour.
  */
 import {spawn, spawnSync} from 'node:child_process'
-import {chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -55,12 +66,13 @@ async function serve(key: string): Promise<readonly string[]> {
     detached: true,
     stdio: ['pipe', out, out],
   })
-  child.stdin.end(key)
+  child.stdin!.end(key)
   child.unref()
   for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 100) {
     await sleep(100)
     const text = readFileSync(said, 'utf8')
-    if (text.endsWith('# ready\n')) return [...text.trimEnd().split('\n').slice(0, -1), `export EXAMPLE_PID=${child.pid}`]
+    if (text.endsWith('# ready\n'))
+      return [...text.trimEnd().split('\n').slice(0, -1), `export EXAMPLE_PID=${child.pid}`]
     if (child.exitCode !== null) fail(`The server of the example ended:\n${text}`)
   }
   return fail('The server of the example did not start within 20 s')

@@ -1,4 +1,4 @@
-import './quiet-environment.ts'
+import './environment.ts'
 import {Config} from '@oclif/core/config'
 import {run} from '@oclif/core/run'
 

@@ -8,6 +8,7 @@ import type {Env, Host, Settings} from '../core/provider-spec.ts'
 import {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {runProgram} from '../system/child-process.ts'
+import {givenEnvironment} from './environment.ts'
 
 /** Variables whose values no child process gets to see; the name that a configuration gives is added. */
 const secretVariables = ['ENVDRIFT_VAULT_PASSWORD', 'ENVDRIFT_VAULT_NEW_PASSWORD']
@@ -101,7 +102,7 @@ export type PasswordContext = {
  *   named), USAGE for a command with quotes, INTERRUPTED.
  */
 export function vaultPassword(flags: PasswordFlags, context: PasswordContext): Host['vaultPassword'] {
-  const {env = process.env} = context
+  const {env = givenEnvironment} = context
   let common: Promise<Secret | undefined> | undefined
   let turn: Promise<unknown> = Promise.resolve()
   return async ({path, settings}) => {
@@ -136,7 +137,7 @@ export function firstPassword(flags: PasswordFlags, context: PasswordContext): H
  * @throws EnvdriftError VAULT_PASSWORD_MISSING, INTERRUPTED.
  */
 export async function newVaultPassword(flags: NewPasswordFlags, context: PasswordContext): Promise<Secret> {
-  const {env = process.env, warn, interactive} = context
+  const {env = givenEnvironment, warn, interactive} = context
   const [fd, file, variable] = [
     flags['new-password-fd'],
     flags['new-password-file'],
@@ -244,7 +245,7 @@ async function fromCommand(
   argv: readonly [string, ...string[]],
   source: string,
   settings: Settings,
-  {env = process.env, signal, timeoutMs = commandTimeoutMs}: PasswordContext,
+  {env = givenEnvironment, signal, timeoutMs = commandTimeoutMs}: PasswordContext,
 ): Promise<Secret> {
   const hidden = new Set([...secretVariables, passwordTable(settings).env])
   const childEnv = Object.fromEntries(

@@ -14,6 +14,7 @@ import {isCode, readAnyTextFile, readTextFile, replaceFile, statKind, unreadable
 import {ignoredFiles, listEnvFiles, trackedFiles} from '../system/git.ts'
 import {withLock} from '../system/lock.ts'
 import type {Files, Git} from '../workflows/ports.ts'
+import {givenEnvironment} from './environment.ts'
 
 /** Node tries a second address of a host after so long, in milliseconds; its own 250 are too short across continents. */
 const addressAttemptMs = 2_000
@@ -25,7 +26,7 @@ export function configPort(): ConfigPort {
   return {
     cwd: process.cwd(),
     home: homedir(),
-    env: process.env,
+    env: givenEnvironment,
     userConfigPath: join(configDir(process.env, homedir()), 'config.toml'),
     kind: statKind,
     readText: (path) => readTextFile(path, {maxBytes: configLimitBytes}),
@@ -98,7 +99,7 @@ export function connectWith({
   vaultPassword,
 }: HostOptions): (vault: VaultConfig) => Promise<Provider> {
   const host: Host = {
-    env: process.env,
+    env: givenEnvironment,
     home: homedir(),
     maxInFlight: config.maxWorkers,
     callTimeoutMs: config.callTimeoutMs,

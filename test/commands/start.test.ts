@@ -1,4 +1,5 @@
 import {execFile} from 'node:child_process'
+import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 
@@ -81,4 +82,34 @@ describe('--version and --help', () => {
     expect(stdout).toMatch(/^Bring the vault's dotenvx keys/)
     expect(stdout).toContain('$ envdrift sync --verify --ci\n')
   })
+})
+
+it('keeps tokens, passwords and private keys from the programs that an SDK starts', async () => {
+  const {workspace, vault, key} = await makeUsualProject()
+  const secrets = {
+    VAULT_TOKEN: 'hvs.canary-token',
+    ENVDRIFT_VAULT_PASSWORD: 'canary-password',
+    DOTENV_PRIVATE_KEY_PRODUCTION: key.privateKey,
+  }
+  // AWS asks a program of the user's own configuration for credentials.
+  const credentials = JSON.stringify({
+    Version: 1,
+    AccessKeyId: 'AKIAIOSFODNN7EXAMPLE',
+    SecretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+  })
+  const helper = workspace.write(
+    'helper.sh',
+    `#!/bin/sh\nenv | sed 's/=.*//' > ${workspace.path('names')}\necho '${credentials}'\n`,
+    0o755,
+  )
+  mkdirSync(join(workspace.home, '.aws'))
+  writeFileSync(join(workspace.home, '.aws/config'), `[default]\ncredential_process = ${helper}\n`)
+  const {code} = await runInWorkspace([process.execPath, join(root, 'bin/run.js'), 'sync'], {
+    cwd: workspace.root,
+    env: {AWS_ENDPOINT_URL: vault.url, ...secrets},
+  })
+  expect(code).toBe(0)
+  const names = workspace.read('names').split('\n')
+  expect(names).toContain('AWS_ENDPOINT_URL')
+  expect(names.filter((name) => Object.hasOwn(secrets, name))).toEqual([])
 })

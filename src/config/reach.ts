@@ -1,4 +1,4 @@
-import {dirname, isAbsolute, join, relative, resolve, sep} from 'node:path'
+import {dirname, join, relative, resolve} from 'node:path'
 
 import type {ConfigPort} from './config-port.ts'
 
@@ -8,12 +8,6 @@ export async function repositoryOf(directory: string, port: ConfigPort): Promise
     if (await isRepositoryRoot(folder, port)) return folder
   }
   return undefined
-}
-
-/** Does `path` lie in `directory`, or is it that directory? Both absolute and after symlinks. */
-export function isInside(path: string, directory: string): boolean {
-  const way = relative(directory, path)
-  return !isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`)
 }
 
 /** A path without symlinks, also when its last parts aren't there yet. */

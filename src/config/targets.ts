@@ -1,5 +1,6 @@
 import {dirname, normalize, relative, resolve, sep} from 'node:path'
 
+import {isInside} from '../core/inside.ts'
 import {refId} from '../core/mapping.ts'
 import {printable} from '../core/text.ts'
 import {keyNameOfEnvironment} from '../keys/key-name.ts'
@@ -7,7 +8,7 @@ import type {MappingConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
 import type {Routed} from './mappings.ts'
 import type {Remark} from './mistakes.ts'
-import {isInside, realpathOfNearest} from './reach.ts'
+import {realpathOfNearest} from './reach.ts'
 import type {SourceFile} from './source-file.ts'
 
 /**

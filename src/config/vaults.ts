@@ -1,12 +1,13 @@
 import {resolve} from 'node:path'
 
+import {isInside} from '../core/inside.ts'
 import type {VaultName} from '../core/mapping.ts'
 import type {SettingValue} from '../core/provider-spec.ts'
 import {printable} from '../core/text.ts'
 import type {VaultConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
 import type {Remark} from './mistakes.ts'
-import {isInside, realpathOfNearest} from './reach.ts'
+import {realpathOfNearest} from './reach.ts'
 import type {Draft} from './routing.ts'
 import {variableOf} from './variables.ts'
 

@@ -1,5 +1,6 @@
 import {EnvdriftError} from './errors.ts'
 import type {KeyName, SecretRef} from './mapping.ts'
+import {shellWord} from './shell-word.ts'
 
 /** One secret in one vault ⇄ one key in one folder, with its files found. Paths are absolute unless they say otherwise. */
 export type Mapping = {
@@ -150,7 +151,7 @@ const keyMissing = ({keysFile, key}: Mapping): EnvdriftError =>
 
 const nothingEncrypted = ({envFile = ''}: Mapping): EnvdriftError =>
   new EnvdriftError('NOTHING_ENCRYPTED', `${envFile} has a public key, but nothing in it is encrypted`, {
-    suggestions: [`Encrypt it with \`dotenvx encrypt -f ${envFile}\` before you commit it.`],
+    suggestions: [`Encrypt it with \`dotenvx encrypt -f ${shellWord(envFile)}\` before you commit it.`],
   })
 
 const nothingToCompareWith = ({envFile, envFileName, folder}: Mapping): EnvdriftError =>

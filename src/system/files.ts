@@ -5,10 +5,11 @@ import {constants} from 'node:fs'
 import type {FileHandle} from 'node:fs/promises'
 import {link, lstat, open, readdir, realpath, rename, stat, unlink} from 'node:fs/promises'
 import {hostname} from 'node:os'
-import {basename, dirname, isAbsolute, join, relative, sep} from 'node:path'
+import {basename, dirname, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {isInside} from '../core/inside.ts'
 import {removeAtExit} from './leftovers.ts'
 
 /** Env files and keys files are read up to this size unless the caller says otherwise, in bytes. Source: docs/configuration.md. */
@@ -205,12 +206,6 @@ function checkWithin(path: string, target: string, within: string | undefined): 
   throw new EnvdriftError('OUTSIDE_REPOSITORY', `${path} lies outside the repository ${within}${leads}`, {
     suggestions: ['Keep env files and keys files inside the repository whose configuration names them.'],
   })
-}
-
-/** Does `path` lie in `directory`, or is it that directory? Both absolute and after symlinks. */
-export function isInside(path: string, directory: string): boolean {
-  const way = relative(directory, path)
-  return !isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`)
 }
 
 /** @returns the bytes of a regular file, or `undefined` when it is gone. */

@@ -1,9 +1,10 @@
 import {lstat, realpath, stat} from 'node:fs/promises'
 import {basename, delimiter, dirname, join, relative, sep} from 'node:path'
 
+import {isInside} from '../core/inside.ts'
 import type {Env} from '../core/provider-spec.ts'
 import {runProgram} from './child-process.ts'
-import {isCode, isInside} from './files.ts'
+import {isCode} from './files.ts'
 import {readIgnored, readTracked, readUntracked} from './git-files.ts'
 
 export type GitOptions = {

@@ -4,10 +4,11 @@ import {chmod, lstat, mkdir, open, readdir, realpath, unlink} from 'node:fs/prom
 import {basename, dirname, join, parse, resolve} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {isInside} from '../core/inside.ts'
 import type {Secret} from '../core/secret.ts'
 import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
-import {isCode, isInside, readTextFile, replaceFile, temporaryName} from '../system/files.ts'
+import {isCode, readTextFile, replaceFile, temporaryName} from '../system/files.ts'
 import {withLock} from '../system/lock.ts'
 import {canonicalJson, type Json} from './canonical-json.ts'
 import {

@@ -1,7 +1,8 @@
-import {isAbsolute, join, relative, sep} from 'node:path'
+import {isAbsolute, join, sep} from 'node:path'
 
 import type {Config, MappingConfig} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
+import {isInside} from '../core/inside.ts'
 import type {Mapping} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
 import {scanEnvFile, type EnvFileScan} from '../keys/env-file.ts'
@@ -89,7 +90,7 @@ async function requireFolder({folderPath, folder}: MappingConfig, {repository}: 
         suggestions: ['Let folder_path name the folder, and env_file the file in it.'],
       })
   }
-  if (repository !== undefined && !contains(repository, await files.realPath(folder))) {
+  if (repository !== undefined && !isInside(await files.realPath(folder), repository)) {
     throw new EnvdriftError('OUTSIDE_REPOSITORY', `${shown} (folder_path) leads out of the repository`, {
       suggestions: [
         'A configuration inside a repository reaches only into that repository; move the folder, or keep the configuration outside.',
@@ -141,7 +142,7 @@ async function namedEnvFile(name: string, folder: string, folderPath: string, fi
       suggestions: ['Correct env_file in the configuration, or leave it out to have the file found by its name.'],
     })
   }
-  if (!contains(await files.realPath(folder), await files.realPath(path))) throw outside()
+  if (!isInside(await files.realPath(path), await files.realPath(folder))) throw outside()
   return path
 }
 
@@ -176,12 +177,6 @@ const ambiguous = (folderPath: string, names: readonly string[]): EnvdriftError 
     `More than one env file in ${printable(folderPath)}: ${names.map((name) => printable(name)).join(', ')}`,
     {suggestions: [`Add env_file = "${printable(names[0] ?? '')}" to the mapping, with the one that is meant.`]},
   )
-
-/** Is `path` the folder itself, or inside of it? Both without symlinks. */
-function contains(folder: string, path: string): boolean {
-  const way = relative(folder, path)
-  return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))
-}
 
 async function filterAsync<T>(items: readonly T[], keep: (item: T) => Promise<boolean>): Promise<T[]> {
   const kept = await Promise.all(items.map(keep))

@@ -2,6 +2,7 @@ import {basename, dirname, join} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
 import type {Mapping} from '../core/plan.ts'
+import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
 import {inTurns} from './in-turns.ts'
 import type {SyncPorts} from './ports.ts'
@@ -52,7 +53,7 @@ const trackedError = (path: string): EnvdriftError =>
     `${printable(path)} is tracked by git: private keys would be published with the next commit`,
     {
       suggestions: [
-        `Untrack it: git rm --cached -- ${printable(JSON.stringify(path))}`,
+        `Untrack it: git rm --cached -- ${shellWord(path)}`,
         'Then add it to .gitignore, and take its keys for leaked if it was ever pushed.',
       ],
     },

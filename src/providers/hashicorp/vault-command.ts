@@ -1,3 +1,5 @@
+import {shellWord} from '../../core/shell-word.ts'
+
 /**
  * A line of Vault's own command that a person can copy: `vault kv put -mount=secret myapp value=@FILE`.
  *
@@ -13,8 +15,4 @@ export function vaultKv(
 ): string {
   const namespace = vault.namespace === undefined ? [] : [`-namespace=${shellWord(vault.namespace)}`]
   return ['vault kv', action, `-mount=${shellWord(vault.mount)}`, ...namespace, shellWord(name), ...rest].join(' ')
-}
-
-function shellWord(text: string): string {
-  return /^[\w./@:=+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

@@ -148,7 +148,7 @@ describe('git', () => {
       const run = await sync(['--force'])
       expect(run.code).toBe(1)
       expect(run.stdout).toContain(`${tracked} is tracked by git`)
-      expect(run.stdout).toContain(`git rm --cached -- "${tracked}"`)
+      expect(run.stdout).toContain(`git rm --cached -- ${tracked}`)
       expect(workspace.read(keysFile)).toBe(production(other))
     },
   )

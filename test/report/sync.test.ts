@@ -129,7 +129,7 @@ All services synced successfully
       ],
     })
     const {stdout, stderr} = await printed(all, {width: 40, verbose: true})
-    const tooLong = (stdout + stderr).split('\n').filter((line) => [...line].length > 40)
+    const tooLong = (stdout + stderr).split('\n').filter((line) => Array.from(line).length > 40)
     expect(tooLong.filter((line) => !/^\s*(?:[+~=x-] )?(?:services\/\S+|\S+\/\S+)$/.test(line))).toEqual([])
     expect(stdout).toContain(`  + ${long}\n    - created\n`)
   })

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 
 import {describe, expect, it} from 'vitest'
 
+import {envdriftAsNobody} from '../../support/as-nobody.ts'
 import {plantKey} from '../../support/planted-keys.ts'
 import {makeProject, makeUsualProject, production} from '../../support/project.ts'
 
@@ -129,13 +130,21 @@ it('C80 C134 names a keys file that is a folder, no text or too large, goes on, 
   expect(run.stdout).toContain('  + fine - created\n')
 })
 
-it.runIf(process.getuid?.() !== 0)('C80 names a folder that can’t be written, and goes on', async () => {
-  const {sync, workspace} = await makeUsualProject()
-  chmodSync(workspace.path('svc'), 0o555)
-  const run = await sync()
-  chmodSync(workspace.path('svc'), 0o755)
+it('C80 names a folder that can’t be written, and goes on', async () => {
+  const key = plantKey()
+  const {workspace, env} = await makeProject({
+    mappings: ['closed', 'open'].map((name) => ({secret_name: 'myapp-key', folder_path: name})),
+    secrets: {'myapp-key': key.privateKey},
+    files: {'closed/.env.production': 'A=encrypted:xyz\n', 'open/.env.production': 'A=encrypted:xyz\n'},
+  })
+  chmodSync(workspace.path('closed'), 0o555)
+  chmodSync(workspace.path('open'), 0o777)
+  const run = await envdriftAsNobody(workspace, ['sync'], {cwd: workspace.root, env})
+  chmodSync(workspace.path('closed'), 0o755)
   expect(run.code).toBe(1)
-  expect(run.stdout).toContain('svc/.env.keys')
+  expect(run.stdout).toMatch(/ {2}x closed - error\n {4}Error: .*closed\/\.env\.keys/)
+  expect(run.stdout).toContain('  + open - created\n')
+  expect(namesIn(workspace.path('closed'))).toEqual(['.env.production'])
 })
 
 describe('git', () => {

@@ -2,6 +2,7 @@ import {chmodSync, readdirSync, statSync} from 'node:fs'
 
 import {describe, expect, it} from 'vitest'
 
+import {envdriftAsNobody} from '../../support/as-nobody.ts'
 import {plantKey} from '../../support/planted-keys.ts'
 import {makeProject, makeUsualProject, production} from '../../support/project.ts'
 import {encryptEnvFile} from '../../support/workspace.ts'
@@ -90,19 +91,11 @@ describe('a clean checkout', () => {
     expect(run.stdout).toContain('Key file does not exist')
   })
 
-  it.runIf(process.getuid?.() === 0)('C14a works on a checkout that this user may not write', async () => {
+  it('C14a works on a checkout that this user may not write', async () => {
     const {workspace, env} = await makeUsualProject()
-    // Root ignores modes, so somebody else looks: nobody's own home and temporary directory, everybody's checkout.
-    for (const folder of [workspace.base, workspace.root, workspace.path('svc')]) chmodSync(folder, 0o555)
-    for (const folder of [workspace.home, workspace.temporary]) chmodSync(folder, 0o777)
-    const {runInWorkspace} = await import('../../support/run-envdrift.ts')
-    const script =
-      'process.setgroups([]); process.setgid(65534); process.setuid(65534); process.argv.splice(1, 1); await import(process.argv[1])'
-    const bin = `${import.meta.dirname}/../../../bin/run.js`
-    const run = await runInWorkspace(
-      [process.execPath, '--input-type=module', '-e', script, 'start', bin, 'sync', '--verify', '--ci'],
-      {cwd: workspace.root, env},
-    )
+    for (const folder of [workspace.root, workspace.path('svc')]) chmodSync(folder, 0o555)
+    const run = await envdriftAsNobody(workspace, ['sync', '--verify', '--ci'], {cwd: workspace.root, env})
+    for (const folder of [workspace.root, workspace.path('svc')]) chmodSync(folder, 0o755)
     expect(run.stderr).not.toMatch(/ERROR/)
     expect(run.stdout).toContain('matches the public key in .env.production')
     expect(run.code).toBe(0)

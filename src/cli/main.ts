@@ -19,6 +19,13 @@ export type Layout = {
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endOnBrokenPipe)
+  // An SDK may throw where nobody waits for it; Node would print the error whole, with whatever it quotes.
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error: unknown) => {
+      reportFailure(error, [], argv.includes('--json'))
+      void flushAndExit()
+    })
+  }
   let commands: readonly string[] = []
   try {
     const config = await Config.load({root, pjson: packageJson as never})

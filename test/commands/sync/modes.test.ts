@@ -253,6 +253,25 @@ describe('what is printed', () => {
   })
 })
 
+it.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('ends on %s with %d while it reads, and writes nothing', async (name, code) => {
+  const names = Array.from({length: 8}, (_, n) => `service-${n}`)
+  const key = plantKey()
+  const {sync, vault, workspace} = await makeProject({
+    settings: ['max_workers = 1'],
+    mappings: names.map((folder) => ({secret_name: `${folder}-key`, folder_path: folder})),
+    secrets: Object.fromEntries(names.map((folder) => [`${folder}-key`, key.privateKey])),
+    files: Object.fromEntries(names.map((folder) => [`${folder}/.env.production`, 'A=encrypted:xyz\n'])),
+  })
+  vault.delay(400)
+  const run = await sync([], {tty: true, signal: {after: /secrets read/, name}})
+  expect(run.code).toBe(code)
+  expect(vault.requests().length).toBeLessThan(names.length)
+  expect(names.filter((folder) => workspace.exists(`${folder}/.env.keys`))).toEqual([])
+})
+
 describe('coverage', () => {
   async function withUncovered(settings: readonly string[] = []) {
     const key = plantKey()

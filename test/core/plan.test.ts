@@ -58,6 +58,13 @@ describe('what a mapping needs', () => {
       {verify: true, force: true},
       'fail DIFFERS',
     ],
+    ['C06 creates nothing when it verifies, even by force', {}, {verify: true, force: true}, 'fail KEYS_FILE_MISSING'],
+    [
+      'C06 adds nothing when it verifies, even by force',
+      {local: {kind: 'no-key'}},
+      {verify: true, force: true},
+      'fail KEY_MISSING',
+    ],
     ['C07 asks about a difference', {local: different}, {}, 'ask'],
     ['C10 never asks in CI', {local: different}, {ci: true}, 'fail DIFFERS'],
     ['C14 misses the keys file when it verifies', {}, {verify: true}, 'fail KEYS_FILE_MISSING'],
@@ -95,9 +102,21 @@ describe('what a mapping needs', () => {
       'fail KEYS_FILE_MISSING',
     ],
     [
+      'C103 is not green about it in CI either',
+      {mapping: {...mapping, ephemeral: true}, vault: unknown},
+      {verify: true, ci: true},
+      'fail KEYS_FILE_MISSING',
+    ],
+    [
       'C109a finds nothing encrypted when it verifies',
       {local: {kind: 'same'}, envFile: {sops: false, nothingEncrypted: true}},
       {verify: true},
+      'fail NOTHING_ENCRYPTED',
+    ],
+    [
+      'C109a finds nothing encrypted on a clean checkout in CI, too',
+      {envFile: {sops: false, nothingEncrypted: true}},
+      {verify: true, ci: true},
       'fail NOTHING_ENCRYPTED',
     ],
     [
@@ -150,8 +169,13 @@ describe('what a mapping needs', () => {
     expect(error.message).not.toContain('does not exist')
   })
 
-  it('C52 warns when it installs a key of another file', () => {
-    expect(decide(finding({vault: misfit}), mode({skipKeyMatch: true}))).toMatchObject({
+  it.each<[string, Partial<Finding>, Partial<Mode>]>([
+    ['creates', {}, {}],
+    ['replaces by force', {local: different}, {force: true}],
+    ['asks', {local: different}, {}],
+    ['keeps in memory', {mapping: {...mapping, ephemeral: true}}, {}],
+  ])('C52 warns of a key of another file that it %s', (_, parts, flags) => {
+    expect(decide(finding({vault: misfit, ...parts}), mode({skipKeyMatch: true, ...flags}))).toMatchObject({
       warning: expect.stringContaining('--skip-key-match'),
     })
   })

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest'
 
 import {EnvdriftError} from '../../src/core/errors.ts'
-import {errorDocument, exitCodeOf, worstReason} from '../../src/core/report.ts'
+import {errorDocument, exitCodeOf, shownMessage, worstReason} from '../../src/core/report.ts'
 
 describe('exit codes', () => {
   it.each([
@@ -13,6 +13,9 @@ describe('exit codes', () => {
     ['unreachable', 1, 7],
     ['decryption', 1, 8],
     ['file', 1, 9],
+    ['corrupt', 1, 9],
+    ['unknown-format', 1, 9],
+    ['newer-format', 1, 9],
     ['error', 1, 1],
     ['usage', 2, 2],
     ['interrupted', 130, 130],
@@ -36,4 +39,19 @@ it('an error document has the message, which JSON.stringify would drop, and no c
     message: 'It differs',
     suggestions: ['Look.'],
   })
+})
+
+it('C133 an error document has no line break, no escape and no CI command in it', () => {
+  const error = new EnvdriftError('DIFFERS', '::error::\u001B[31m', {suggestions: ['Look at a\nb.', '##vso[x]']})
+  expect(errorDocument(error)).toEqual({
+    code: 'DIFFERS',
+    message: String.raw`:\:error:\:\x1b[31m`,
+    suggestions: [String.raw`Look at a\nb.`, String.raw`#\#vso[x]`],
+  })
+})
+
+it('only what we did not expect keeps its lines, which are those of the stack', () => {
+  const bug = new EnvdriftError('UNEXPECTED', 'A bug: Error\n    at ::error::x', {suggestions: ['Report it.']})
+  expect(shownMessage(bug)).toBe('A bug: Error\n    at :\\:error:\\:x')
+  expect(shownMessage(new EnvdriftError('DIFFERS', 'a\nb', {suggestions: ['Look.']}))).toBe(String.raw`a\nb`)
 })

@@ -8,8 +8,12 @@ it.each([
   ['two\nlines', String.raw`two\nlines`],
   ['\u001B[31mred', String.raw`\x1b[31mred`],
   ['::error::fake', String.raw`:\:error:\:fake`],
+  ['::group::x', String.raw`:\:group:\:x`],
+  ['::Warning file=a::x', String.raw`:\:Warning file=a:\:x`],
   ['##vso[task.setvariable]x', String.raw`##\#vso[task.setvariable]x`.replace('##\\#', '#\\#')],
   ['\u202Egnp.exe', String.raw`\u{202e}gnp.exe`],
+  ['my\u200Bapp', String.raw`my\u{200b}app`],
+  ['my\u2066app\uFEFF', String.raw`my\u{2066}app\u{feff}`],
   ['arn:aws:iam::123456789012:role/ci', 'arn:aws:iam::123456789012:role/ci'],
   ['größe/日本語', 'größe/日本語'],
 ])('C133 shows %j as %j', (text, shown) => {

@@ -80,6 +80,33 @@ describe('which env file, and which key name', () => {
     expect(workspace.exists(keysFile)).toBe(false)
   })
 
+  it('C57 is never NAME-E.env of another environment', async () => {
+    const {sync, workspace} = await makeService({'app-staging.env': 'A=encrypted:xyz\n'})
+    const run = await sync()
+    expect(run.code).toBe(1)
+    expect(run.stdout).toContain('environment = "staging"')
+    expect(workspace.exists(keysFile)).toBe(false)
+  })
+
+  it('C57 is that of the environment also where its public key has another name', async () => {
+    const {sync, workspace, line} = await makeService(
+      {'.env.staging': 'DOTENV_PUBLIC_KEY_PRODUCTION="PUBLIC"\nA=encrypted:xyz\n'},
+      {environment: 'staging'},
+    )
+    expect(await sync()).toMatchObject({code: 0})
+    expect(workspace.read(keysFile)).toContain(line('DOTENV_PRIVATE_KEY_STAGING'))
+    expect(workspace.read(keysFile)).not.toContain('DOTENV_PRIVATE_KEY_PRODUCTION')
+  })
+
+  it('C57 is .env.production where there is a .env, too', async () => {
+    const {sync, workspace, line} = await makeService({
+      '.env': 'DOTENV_PUBLIC_KEY="PUBLIC"\nA=encrypted:xyz\n',
+      '.env.production': 'A=encrypted:xyz\n',
+    })
+    expect(await sync()).toMatchObject({code: 0})
+    expect(workspace.read(keysFile)).toContain(line('DOTENV_PRIVATE_KEY_PRODUCTION'))
+  })
+
   it('C58 is not guessed between two', async () => {
     const {sync, workspace} = await makeService(
       {'app.env.staging': 'A=encrypted:xyz\n', 'app-staging.env': 'A=encrypted:xyz\n'},
@@ -100,6 +127,20 @@ describe('which env file, and which key name', () => {
     await expect(sync()).resolves.toMatchObject({code: 0})
     expect(workspace.read(keysFile)).toContain(line('DOTENV_PRIVATE_KEY_PRODUCTION'))
   })
+
+  it.each(['example.env', '.env.example', '.env.keys.backup.20260101_000000', '.env.production.bak'])(
+    'C60 is never a companion: %s',
+    async (name) => {
+      const {sync} = await makeService({'postgresql.env': 'A=encrypted:xyz\n', [name]: 'A=\n'})
+      const run = await sync(['--verbose'])
+      expect(run.code).toBe(0)
+      expect(run.stdout).toContain('Env file: svc/postgresql.env\n')
+      const alone = await makeService({[name]: 'A=\n'})
+      const run2 = await alone.sync(['--verbose'])
+      expect(run2.code).toBe(0)
+      expect(run2.stdout).toContain('Env file: none\n')
+    },
+  )
 
   it('C60 is found without an environment, too', async () => {
     const {sync, workspace, line} = await makeService({
@@ -151,7 +192,9 @@ describe('env_file', () => {
       symlinkSync('../outside.env', workspace.path('svc/link.env'))
       const run = await sync()
       expect(run.code).toBe(1)
-      expect(run.stdout).toMatch(/x svc - error\n {4}Error: env_file .* leads out of its folder svc/)
+      expect(run.stdout).toMatch(
+        /x svc - error\n {4}Error: env_file .* (?:must be a path inside|leads out of) its folder svc/,
+      )
       expect(workspace.exists(keysFile)).toBe(false)
     },
   )
@@ -258,6 +301,36 @@ it.each([
   expect(workspace.exists(keysFile)).toBe(false)
 })
 
+it('C68 refuses two secrets for one key of two folders whose keys files are links to one', async () => {
+  const {sync, vault, workspace} = await makeProject({
+    mappings: ['one', 'two'].map((name) => ({secret_name: `${name}-key`, folder_path: name})),
+    files: {
+      'one/.env.production': 'A=encrypted:xyz\n',
+      'two/.env.production': 'A=encrypted:xyz\n',
+      'shared/.env.keys': '# ours\n',
+    },
+  })
+  for (const name of ['one', 'two']) symlinkSync('../shared/.env.keys', workspace.path(name, '.env.keys'))
+  const run = await sync()
+  expect(run.code).toBe(1)
+  expect(run.stderr).toContain('one-key and two-key both want DOTENV_PRIVATE_KEY_PRODUCTION')
+  expect(vault.requests()).toEqual([])
+  expect(workspace.read('shared/.env.keys')).toBe('# ours\n')
+})
+
+it('C134 reads no env file that leads out of the repository', async () => {
+  const {sync, workspace, key} = await makeService({'README.md': 'soon\n'})
+  const outside = `${workspace.base}/outside.env`
+  writeFileSync(outside, encryptEnvFile('DOTENV_PUBLIC_KEY_PRODUCTION', key.publicKey, {A: '1'}))
+  symlinkSync(outside, workspace.path('svc/.env.production'))
+  for (const flags of [[], ['--verify', '--ci']]) {
+    const run = await sync(flags)
+    expect(run.code).toBe(1)
+    expect(run.stdout).toMatch(/x svc - error\n {4}Error: .*outside the repository/)
+  }
+  expect(workspace.exists(keysFile)).toBe(false)
+})
+
 it('C134 takes no folder, no device, no FIFO and no file of 2 MiB for an env file, and goes on', async () => {
   const key = plantKey()
   const names = ['large', 'folder', 'fifo', 'device', 'fine']
@@ -281,5 +354,6 @@ it('C134 takes no folder, no device, no FIFO and no file of 2 MiB for an env fil
   expect(run.code).toBe(1)
   for (const name of ['large', 'folder', 'fifo', 'device', 'away'])
     expect(run.stdout).toContain(`  x ${name} - error\n`)
+  expect(run.stdout).toContain('away (folder_path) leads out of the repository')
   expect(run.stdout).toContain('  + fine - created\n')
 })

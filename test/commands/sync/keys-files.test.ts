@@ -162,6 +162,23 @@ describe('git', () => {
     },
   )
 
+  it('C129 is no matter to an ephemeral key, which goes into no file', async () => {
+    const {sync, workspace, other} = await makeUsualProject({
+      settings: ['ephemeral_keys = true'],
+      local: (_, old) => production(old),
+    })
+    workspace.git('add', '--force', keysFile)
+    expect((await sync()).code).toBe(0)
+    expect(workspace.read(keysFile)).toBe(production(other))
+  })
+
+  it('C130 is told to ignore the backups, too', async () => {
+    const {sync} = await makeUsualProject({ignore: '.env.keys\n'})
+    const run = await sync()
+    expect(run.code).toBe(0)
+    expect(run.stderr).toContain('add this line to .gitignore: .env.keys*')
+  })
+
   it('C130 is told to ignore the keys file, once', async () => {
     const key = plantKey()
     const {sync} = await makeProject({

@@ -1,3 +1,4 @@
+import {rmSync, symlinkSync} from 'node:fs'
 import {createServer} from 'node:net'
 
 import {describe, expect, it, onTestFinished} from 'vitest'
@@ -306,6 +307,17 @@ describe('coverage', () => {
     workspace.write('build/.env.production', text)
     workspace.write('vendor/.env.production', text)
     workspace.git('-C', 'vendor', 'init', '--quiet')
+    const run = await sync(['--verify', '--ci', '--require-coverage'])
+    expect(run.stdout).toContain('1 of 1 encrypted env file is covered\n')
+    expect(run.code).toBe(0)
+  })
+
+  it('C124 counts a link as covered when a mapping names its file, and passes over what can’t be read', async () => {
+    const {sync, workspace} = await makeUsualProject()
+    workspace.write('shared/production.txt', workspace.read('svc/.env.production'))
+    rmSync(workspace.path('svc/.env.production'))
+    symlinkSync('../shared/production.txt', workspace.path('svc/.env.production'))
+    symlinkSync('/dev/zero', workspace.path('svc/.env.device'))
     const run = await sync(['--verify', '--ci', '--require-coverage'])
     expect(run.stdout).toContain('1 of 1 encrypted env file is covered\n')
     expect(run.code).toBe(0)

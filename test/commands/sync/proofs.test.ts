@@ -88,6 +88,31 @@ describe('--check-decryption', () => {
     expect(run.stdout).toContain('Decryption: FAILED (the key does not open STALE)')
   })
 
+  it('C107 judges the key that stays in the file when the new one was declined', async () => {
+    const right = await makeUsualProject({local: (key) => production(key)})
+    right.workspace.write('svc/.env.production', headless(right.workspace.read('svc/.env.production')))
+    right.vault.put('myapp-key', right.other.privateKey, 'eu-west-1')
+    const kept = await right.sync(['--check-decryption'], {stdin: 'n\n'})
+    expect(kept.stdout).toContain('  = svc - skipped (declined)\n    Decryption: PASSED\n')
+    expect(kept.code).toBe(0)
+
+    const wrong = await makeUsualProject({local: (_, old) => production(old)})
+    const stale = await wrong.sync(['--check-decryption'], {stdin: 'n\n'})
+    expect(stale.stdout).toContain('  = svc - skipped (declined)\n    Decryption: FAILED')
+    expect(stale.code).toBe(1)
+  })
+
+  it('C107 fails where the key was declined and the file has none that can be used', async () => {
+    const {sync, workspace} = await makeUsualProject({local: () => 'DOTENV_PRIVATE_KEY_PRODUCTION=\n'})
+    const schema = workspace.write('schema.json', '{"type": "object"}')
+    const run = await sync(['--check-decryption'], {stdin: 'n\n'})
+    expect(run.stdout).toContain('Decryption: FAILED (the keys file holds no usable key)')
+    expect(run.code).toBe(1)
+    const validated = await sync(['--validate-schema', '--schema', schema], {stdin: 'n\n'})
+    expect(validated.stdout).toContain('    Schema: Not validated: no key for ')
+    expect(validated.code).toBe(1)
+  })
+
   it('C108 judges the key of the file, not the one in the shell', async () => {
     const {sync, workspace, vault, key, other} = await makeUsualProject()
     workspace.write('svc/.env.production', headless(workspace.read('svc/.env.production')))
@@ -282,6 +307,40 @@ describe('--validate-schema', () => {
     const run = await sync(['--validate-schema', '--schema', 'schemas/svc.json'])
     expect(run.stdout).toContain('    Schema: valid\n')
     expect(run.code).toBe(0)
+  })
+
+  it('is not valid where it could not be held: the key opens nothing, or the file is no text', async () => {
+    const {sync, workspace, vault} = await withValues({DATABASE_URL: 'postgres://db', PORT: '80'})
+    const text = workspace.read('svc/.env.production')
+    workspace.write('svc/.env.production', Buffer.concat([Buffer.from(text), Buffer.from([0x42, 0x3d, 0xe4, 0x0a])]))
+    const binary = await sync(['--validate-schema', '--schema', 'schemas/svc.json'])
+    expect(binary.stdout).toContain('is not UTF-8 text')
+    expect(binary.code).toBe(1)
+
+    workspace.write('svc/.env.production', headless(text))
+    vault.put('myapp-key', plantKey().privateKey, 'eu-west-1')
+    const closed = await sync(['--force', '--validate-schema', '--schema', 'schemas/svc.json', '--json'])
+    expect(closed.code).toBe(1)
+    expect(JSON.parse(closed.stdout)).toMatchObject({
+      ok: false,
+      exitReason: 'decryption',
+      rows: [{status: 'updated', schema: {status: 'failed', error: {code: 'DECRYPTION_FAILED'}}}],
+    })
+    expect((await sync(['--quiet', '--validate-schema', '--schema', 'schemas/svc.json'])).stdout).toContain(
+      'Schema: The key does not open DATABASE_URL, PORT',
+    )
+  })
+
+  it('is not valid when the module throws, and its words are not repeated', async () => {
+    const {sync, workspace} = await withValues({PORT: 'canary-value-4'})
+    workspace.write(
+      'schemas/throws.mjs',
+      "export default {'~standard': {version: 1, vendor: 'ours', validate: (value) => { throw new Error(value.PORT) }}}\n",
+    )
+    const run = await sync(['--validate-schema', '-s', 'schemas/throws.mjs'])
+    expect(run.code).toBe(1)
+    expect(run.stdout).toContain('threw while it validated')
+    expect(run.stdout + run.stderr).not.toContain('canary-value')
   })
 
   it('names variable and rule of a violation, never the value, and fails', async () => {

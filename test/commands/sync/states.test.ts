@@ -146,6 +146,17 @@ describe('a keys file with the key', () => {
     expect(workspace.read(keysFile)).toBe(production(other))
   })
 
+  it('C05 is not shown where it is no key any more: cut short, it still has most of its digits', async () => {
+    const {sync} = await makeUsualProject({
+      local: ({privateKey}) => `DOTENV_PRIVATE_KEY_PRODUCTION=${privateKey.slice(0, 63)}\n`,
+    })
+    for (const flags of [['--verify'], ['--verify', '--json', '--verbose'], []]) {
+      const run = await sync(flags)
+      expect(run.code).toBe(1)
+      expect(run.stdout).toMatch(/Local: {2}[\da-f]{8}\n|"fingerprint": "[\da-f]{8}"/)
+    }
+  })
+
   it('C17 counts as there when its value is empty', async () => {
     const {sync, workspace, key} = await makeUsualProject({local: () => 'DOTENV_PRIVATE_KEY_PRODUCTION=\n'})
     const run = await sync(['--force'])

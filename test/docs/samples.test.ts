@@ -60,6 +60,8 @@ const idOf = ({page, text}: Block): string => `${page}: ${text.split('\n')[0]}`
 
 const hasBash = spawnSync('bash', ['--version']).status === 0
 const whyNoBash = hasBash ? '' : ' (skipped: no bash here)'
+const runsSessions = hasBash && process.platform !== 'win32'
+const whyNoSessions = runsSessions ? '' : ' (skipped: needs bash and a Unix)'
 
 it('uses no language for a block but those that are checked', () => {
   // text is a layout or an output, hcl a policy of Vault; neither has a parser here.
@@ -114,7 +116,7 @@ const sessions = pages.flatMap(({path}) => {
   return ofPage.length === 0 ? [] : [{path, ofPage}]
 })
 
-it.skipIf(!hasBash).each(sessions)(`$path shows what its commands print${whyNoBash}`, async ({ofPage}) => {
+it.skipIf(!runsSessions).each(sessions)(`$path shows what its commands print${whyNoSessions}`, async ({ofPage}) => {
   let shop: Shop | undefined
   for (const block of ofPage) {
     const state = stateOf(block)

@@ -16,7 +16,9 @@ const providers = Object.keys(registry)
 function bash(script: string): {readonly output: string; readonly code: number | null; readonly directory: string} {
   const directory = mkdtempSync(join(tmpdir(), 'envdrift-examples-'))
   onTestFinished(() => rmSync(directory, {recursive: true, force: true}))
-  const {stdout, stderr, status} = spawnSync('bash', ['-e', '-o', 'pipefail', '-c', script], {
+  // A script that fails half way leaves no server behind.
+  const cleanUp = `trap '[ -z "\${EXAMPLE_PID:-}" ] || kill "$EXAMPLE_PID" 2>/dev/null || true' EXIT\n`
+  const {stdout, stderr, status} = spawnSync('bash', ['-e', '-o', 'pipefail', '-c', cleanUp + script], {
     cwd: repository,
     encoding: 'utf8',
     timeout: 50_000,

@@ -187,6 +187,33 @@ describe('what is printed', () => {
     expect(JSON.parse(usage.stdout)).toMatchObject({exitReason: 'usage', error: {code: 'USAGE'}})
   })
 
+  it('is one JSON document with its warnings in it, and nothing on stderr', async () => {
+    const {sync} = await makeUsualProject({settings: ['ephemerl_keys = true'], ignore: ''})
+    const run = await sync(['--json'])
+    expect(run).toMatchObject({code: 0, stderr: ''})
+    const {warnings} = JSON.parse(run.stdout) as {warnings: readonly string[]}
+    expect(warnings).toEqual([
+      expect.stringContaining('ephemerl_keys'),
+      expect.stringContaining('add this line to .gitignore'),
+    ])
+  })
+
+  it('--detailed-exitcode tells what ended a run before its first row, too', async () => {
+    const {sync} = await makeUsualProject()
+    expect((await sync(['-c', 'missing.toml'])).code).toBe(1)
+    expect((await sync(['-c', 'missing.toml', '--detailed-exitcode'])).code).toBe(4)
+  })
+
+  it.each([[['--tokn=canary-token']], [['canary-token']], [['--quiet', 'canary-token']], [['--quiet=canary-token']]])(
+    'repeats nothing that may be a token of a command line that is wrong: %j',
+    async (words) => {
+      const {sync} = await makeUsualProject()
+      const run = await sync(words)
+      expect(run.code).toBe(2)
+      expect(run.stdout + run.stderr).not.toContain('canary-token')
+    },
+  )
+
   it('--quiet prints what is wrong and no more', async () => {
     const {sync, workspace, other} = await makeUsualProject()
     expect(await sync(['--quiet'])).toMatchObject({code: 0, stdout: '', stderr: ''})
@@ -226,6 +253,20 @@ describe('what is printed', () => {
       expect(all).not.toContain('\u001B')
       expect(all).not.toContain('##vso[')
     }
+  })
+
+  it('C133 asks about a folder on one line, whatever its name', async () => {
+    const nasty = 'svc\n::error::fake\u001B[2J##vso[x]'
+    const {sync, workspace, other} = await makeUsualProject({
+      mappings: [{secret_name: 'myapp-key', folder_path: nasty}],
+    })
+    workspace.write(`${nasty}/.env.production`, workspace.read('svc/.env.production'))
+    workspace.write(`${nasty}/.env.keys`, production(other))
+    const run = await sync(['--verbose'], {stdin: 'y\n'})
+    expect(run.code).toBe(0)
+    expect(run.stderr).toContain(String.raw`Value mismatch for myapp-key (svc\n:\:error:\:fake\x1b[2J#\#vso[x])`)
+    // eslint-disable-next-line no-control-regex
+    expect(run.stdout + run.stderr).not.toMatch(/\u001B|::error|##vso\[/)
   })
 
   it('C135 prints no key and no token, whatever is switched on in the shell', async () => {
@@ -432,6 +473,18 @@ describe('the command line and the configuration', () => {
     expect(seen).toEqual([])
   })
 
+  it('C137 warns of an address that only the repository names, with --ci', async () => {
+    const workspace = makeWorkspace({
+      'envdrift.toml':
+        '[vault]\nprovider = "hashicorp"\n[vault.hashicorp]\nurl = "http://127.0.0.1:1"\n[[vault.sync.mappings]]\nsecret_name = "myapp"\nfolder_path = "svc"\n',
+      'svc/.gitkeep': '',
+    })
+    const run = async (...flags: readonly string[]): Promise<string> =>
+      (await envdrift(['sync', ...flags], {cwd: workspace.root, env: {VAULT_TOKEN: 'hvs.canary-token'}})).stderr
+    expect(await run('--ci')).toContain('ENVDRIFT_TRUSTED_VAULTS')
+    expect(await run()).not.toContain('ENVDRIFT_TRUSTED_VAULTS')
+  })
+
   it('--token is taken with a warning, from stdin without one, and from VAULT_TOKEN and ~/.vault-token', async () => {
     const {startFakeVault} = await import('../../fakes/hashicorp.ts')
     const vault = await startFakeVault()
@@ -449,6 +502,7 @@ describe('the command line and the configuration', () => {
     const argued = await run(['--token', token])
     expect(argued).toMatchObject({code: 0})
     expect(argued.stderr).toMatch(/\[WARN\].*visible to every process/)
+    expect(argued.stdout + argued.stderr).not.toContain(token)
     expect(workspace.read('svc/.env.keys')).toContain(production(key))
     for (const more of [
       {stdin: `${token}\n`, args: ['--token', '-']},

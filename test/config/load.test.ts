@@ -552,6 +552,14 @@ environment = "staging"
     expect((await load({}, {env: {ENVDRIFT_PROFILE: ' local '}})).mappings).toHaveLength(3)
   })
 
+  it('C54 takes --profile over ENVDRIFT_PROFILE', async () => {
+    const {write, load} = await makePlace()
+    await write('home/repo/envdrift.toml', `${text}${oneMapping}profile = "other"\n`)
+    const config = await load({profile: 'other'}, {env: {ENVDRIFT_PROFILE: 'local'}})
+    expect(config.mappings.map(({ref}) => ref.name)).toEqual(['always', 'myapp-key'])
+    expect(config.unselected.map(({ref}) => ref.name)).toEqual(['local', 'local-staging'])
+  })
+
   it('C55 keeps environment and profile apart', async () => {
     const {write, load} = await makePlace()
     await write('home/repo/envdrift.toml', text)
@@ -597,4 +605,15 @@ environment = "staging"
       message: 'envdrift.toml has no [[vault.sync.mappings]], so there is nothing to sync',
     })
   })
+})
+
+it('sends a mapping without a name to the declared default vault, not to that of the provider’s table', async () => {
+  const {write, load} = await makePlace()
+  await write(
+    'home/repo/envdrift.toml',
+    `[vault]\nprovider = "aws"\n[vault.aws]\nregion = "us-east-1"\n[vaults.team]\nprovider = "aws"\nregion = "eu-west-1"\n[vault.sync]\ndefault_vault_name = "team"\n${oneMapping}`,
+  )
+  const {mappings, vaults} = await load()
+  expect(mappings.map(({ref}) => ref.vault)).toEqual(['team'])
+  expect(vaults.get('team')?.settings).toMatchObject({region: 'eu-west-1'})
 })

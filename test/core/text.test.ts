@@ -8,6 +8,7 @@ it.each([
   ['two\nlines', String.raw`two\nlines`],
   ['\u001B[31mred', String.raw`\x1b[31mred`],
   ['::error::fake', String.raw`:\:error:\:fake`],
+  ['::warning::x', String.raw`:\:warning:\:x`],
   ['::group::x', String.raw`:\:group:\:x`],
   ['::Warning file=a::x', String.raw`:\:Warning file=a:\:x`],
   ['##vso[task.setvariable]x', String.raw`##\#vso[task.setvariable]x`.replace('##\\#', '#\\#')],

@@ -8,7 +8,7 @@ import {encryptEnvFile} from '../../support/workspace.ts'
 
 const keysFile = 'svc/.env.keys'
 
-/** One key, one service, these files in its folder; `PUBLIC` in a text stands for the key's public half. */
+/** One key, one service, these files in its folder; `"PUBLIC"` in a text stands for the key's public half. */
 async function makeService(
   files: Readonly<Record<string, string>>,
   mapping: Readonly<Record<string, string | boolean>> = {},
@@ -19,7 +19,7 @@ async function makeService(
     mappings: [{secret_name: 'myapp-key', folder_path: 'svc', ...mapping}],
     secrets: {'myapp-key': key.privateKey},
     files: Object.fromEntries(
-      Object.entries(files).map(([name, text]) => [`svc/${name}`, text.replaceAll('PUBLIC', key.publicKey)]),
+      Object.entries(files).map(([name, text]) => [`svc/${name}`, text.replaceAll('"PUBLIC"', `"${key.publicKey}"`)]),
     ),
     ...more,
   })

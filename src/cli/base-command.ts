@@ -71,10 +71,11 @@ export abstract class BaseCommand extends Command {
     write(documentOutput(this.id ?? null, document, this.#warnings))
   }
 
-  #stderrStyle(): {color: boolean; width: number} {
+  #stderrStyle(): Pick<Style, 'color' | 'width' | 'cwd'> {
     return {
       color: wantsColor(process.stderr, process.env, this.#has('--no-color')),
       width: widthOf(process.stderr, process.env),
+      cwd: process.cwd(),
     }
   }
 

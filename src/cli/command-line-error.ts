@@ -32,6 +32,7 @@ function sentence({name, message, parse, args}: OclifError): string {
     return `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
   }
   return (message.split('\nSee more help')[0] ?? name)
+    .replace(/^The following errors? occurred:\s*/, '')
     .replaceAll(/(--?[\w-]+)=\S*/g, '$1=…')
     .replace(/(but received:).*/s, '$1 something else')
     .replaceAll(/\s+/g, ' ')

@@ -104,8 +104,9 @@ async function moduleSchema(path: string, name: string | undefined): Promise<Val
   if ((await statKind(path)) !== 'file') throw missing(path)
   let loaded: Record<string, unknown>
   try {
-    loaded = (await import(pathToFileURL(path).href)) as Record<string, unknown>
+    loaded = await inTime<Record<string, unknown>>(import(pathToFileURL(path).href), path)
   } catch (error) {
+    if (error instanceof EnvdriftError) throw error
     throw unusable(
       path,
       `could not be loaded (${error instanceof Error ? error.name : 'error'})`,
@@ -122,12 +123,30 @@ async function moduleSchema(path: string, name: string | undefined): Promise<Val
   return async (values) => {
     let result: unknown
     try {
-      result = await schema['~standard'].validate({...values})
+      result = await inTime(schema['~standard'].validate({...values}), path)
     } catch (error) {
+      if (error instanceof EnvdriftError) throw error
       throw unusable(path, 'threw while it validated', ['Run it with node to see why.'], error)
     }
     const {issues = []} = (result ?? {}) as {issues?: readonly StandardIssue[]}
     return issues.map((issue) => ({name: nameOf(issue), rule: ruleOf(issue)}))
+  }
+}
+
+/** How long a schema module may take to load, or to validate one service, in milliseconds. */
+const moduleLimitMs = 10_000
+
+async function inTime<T>(work: T | Promise<T>, path: string): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () =>
+      late.reject(unusable(path, `did not answer within ${moduleLimitMs / 1000} s`, ['Run it with node to see why.'])),
+    moduleLimitMs,
+  )
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -6,7 +6,7 @@ import {EnvdriftError} from '../core/errors.ts'
 import {errorDocument, exitCodeOf} from '../core/report.ts'
 import {errorOutputs} from '../report/errors.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
-import {documentOutput, flushAndExit, write} from './emit.ts'
+import {documentOutput, failUnlessFinished, flushAndExit, write} from './emit.ts'
 import {widthOf} from './terminal.ts'
 
 /** Where the commands lie: `dist` in a build, `src` in development. */
@@ -19,6 +19,7 @@ export type Layout = {
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endOnBrokenPipe)
+  failUnlessFinished()
   // An SDK may throw where nobody waits for it; Node would print the error whole, with whatever it quotes.
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error: unknown) => {
@@ -28,6 +29,7 @@ export async function main(argv: readonly string[], {root, packageJson}: Layout)
   }
   let commands: readonly string[] = []
   try {
+    refuseNodeDebug()
     const config = await Config.load({root, pjson: packageJson as never})
     commands = config.commandIDs.map((id) => id.replaceAll(':', ' '))
     await run([...argv], config)
@@ -42,10 +44,31 @@ function reportFailure(error: unknown, commands: readonly string[], json: boolea
   const known = error instanceof EnvdriftError ? error : (commandLineError(error, commands) ?? unexpected(error))
   process.exitCode = exitCodeOf(known.reason, false)
   if (json) return write(documentOutput(null, {exitReason: known.reason, error: errorDocument(known)}, []))
-  for (const output of errorOutputs(known, {color: false, width: widthOf(process.stderr, process.env)})) write(output)
+  for (const output of errorOutputs(known, {
+    color: false,
+    width: widthOf(process.stderr, process.env),
+    cwd: process.cwd(),
+  }))
+    write(output)
+}
+
+/**
+ * Node itself prints requests with their tokens for these words in NODE_DEBUG, and has read them before any of our code runs.
+ */
+function refuseNodeDebug(): void {
+  if (!/http|tls|net|fetch|undici|stream|\*/i.test(process.env['NODE_DEBUG'] ?? '')) return
+  throw new EnvdriftError(
+    'CONFIG_NOT_ALLOWED',
+    'NODE_DEBUG is set to a word that makes Node print requests with their tokens',
+    {
+      suggestions: ['Unset NODE_DEBUG for this command: env -u NODE_DEBUG envdrift …'],
+    },
+  )
 }
 
 function endOnBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit()
+  // Who closed the pipe may not have seen everything.
+  process.exitCode ??= 1
+  if (error.code === 'EPIPE') return void flushAndExit()
   throw error
 }

@@ -1,7 +1,10 @@
+import {fstatSync} from 'node:fs'
 import {createInterface, type Interface} from 'node:readline'
 import type {Readable, Writable} from 'node:stream'
 
 import {printable} from '../core/text.ts'
+import {sightText} from '../report/sync.ts'
+import {wrapped} from '../report/wrapped.ts'
 import type {Answer, Question} from '../workflows/ports.ts'
 
 /** How often one question is asked before we stop: a pipe that says something else would never end. */
@@ -14,9 +17,10 @@ const attempts = 3
  */
 export function makePrompt(
   input: Readable,
-  output: Writable,
+  output: {readonly stream: Writable; /** columns to wrap at */ readonly width: number},
   signal: AbortSignal,
 ): {readonly ask: (question: Question) => Promise<Answer>; readonly close: () => void} {
+  const atEnd = isNothing(input)
   let lines: AsyncIterator<string> | undefined
   let reader: Interface | undefined
   const nextLine = async (): Promise<string | undefined> => {
@@ -37,23 +41,33 @@ export function makePrompt(
 
   return {
     async ask({secret, folderPath, local, vault}) {
-      const version = (of: string | undefined): string => (of === undefined ? '' : ` (version ${printable(of)})`)
-      output.write(
-        `Value mismatch for ${printable(secret)} (${printable(folderPath)}):\n` +
-          `  Local:  ${local.fingerprint}${version(local.version)}\n` +
-          `  Vault:  ${vault.fingerprint}${version(vault.version)}\n`,
-      )
+      if (atEnd) return 'unanswered'
+      const say = (text: string): void => void output.stream.write(wrapped(text, output.width, 4))
+      say(`Value mismatch for ${printable(secret)} (${printable(folderPath)}):\n`)
+      say(`  Local:  ${sightText(local)}\n`)
+      say(`  Vault:  ${sightText(vault)}\n`)
       for (let attempt = 1; attempt <= attempts; attempt += 1) {
-        output.write('Update local file with vault value? (y/N/all/none) ')
+        say('Update local file with vault value? (y/N/all/none)')
+        output.stream.write(' ')
         const line = await nextLine()
         if (line === undefined) break
         const answer = meaningOf(line)
         if (answer !== undefined) return answer
       }
-      output.write('\n')
+      output.stream.write('\n')
       return 'unanswered'
     },
     close: () => reader?.close(),
+  }
+}
+
+/** Standard input that was closed, or is /dev/null: nobody is there to read a question. */
+function isNothing(input: Readable & {readonly fd?: number; readonly isTTY?: boolean}): boolean {
+  if (input.isTTY === true || input.fd === undefined) return false
+  try {
+    return fstatSync(input.fd).isCharacterDevice()
+  } catch {
+    return true
   }
 }
 
@@ -67,7 +81,6 @@ function meaningOf(line: string): Answer | undefined {
     case 'no':
       return 'no'
     case 'all':
-    case 'a':
       return 'all'
     case 'none':
       return 'none'

@@ -9,7 +9,7 @@ import {vaultPassword, type PasswordFlags} from './password.ts'
 import {makeProgress} from './progress.ts'
 import {makePrompt} from './prompt.ts'
 import {abortOnSignals} from './signals.ts'
-import {wantsProgress} from './terminal.ts'
+import {wantsProgress, widthOf} from './terminal.ts'
 import {configPort, connectWith, makeFiles, makeGit, specs} from './wire.ts'
 
 /** The flags of `envdrift sync`, as oclif parsed them. */
@@ -43,7 +43,11 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
   const validate = await loadSchema(flags, process.cwd())
 
   const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))
-  const prompt = makePrompt(process.stdin, process.stderr, signal)
+  const prompt = makePrompt(
+    process.stdin,
+    {stream: process.stderr, width: widthOf(process.stderr, process.env)},
+    signal,
+  )
   const interactive = !flags.ci && process.stdin.isTTY
   const options: SyncOptions = {
     verify: flags.verify,

@@ -11,7 +11,7 @@ import type {Provider} from '../providers/provider.ts'
 import {registry, type ProviderId} from '../providers/registry.ts'
 import {configDir, stateDir} from '../system/directories.ts'
 import {isCode, readAnyTextFile, readTextFile, replaceFile, statKind, unreadable} from '../system/files.ts'
-import {ignoredFiles, listEnvFiles, trackedFiles} from '../system/git.ts'
+import {ignoredFiles, listEnvFiles, repositoryRoot, trackedFiles} from '../system/git.ts'
 import {withLock} from '../system/lock.ts'
 import type {Files, Git} from '../workflows/ports.ts'
 import {givenEnvironment} from './environment.ts'
@@ -76,6 +76,7 @@ export function makeFiles({backups}: Pick<Config, 'backups'>, signal: AbortSigna
 export function makeGit(signal: AbortSignal): Git {
   const options = {env: process.env, signal}
   return {
+    repositoryOf: repositoryRoot,
     tracked: (repository, paths) => trackedFiles(repository, paths, options),
     ignored: (repository, paths) => ignoredFiles(repository, paths, options),
     listEnvFiles: (repository) => listEnvFiles(repository, options),

@@ -164,7 +164,12 @@ function chooseProvider(
   if (typed !== undefined) {
     const problem = providerProblem(typed, specs)
     if (problem === undefined) return typed
-    remarks.mistakes.push({text: `${flags.provider === undefined ? 'ENVDRIFT_PROVIDER' : '--provider'}: ${problem}`})
+    if (flags.provider !== undefined) {
+      throw new EnvdriftError('USAGE', `--provider: ${problem}`, {
+        suggestions: [`Choose one of ${Object.keys(specs).join(', ')}.`],
+      })
+    }
+    remarks.mistakes.push({text: `ENVDRIFT_PROVIDER: ${problem}`})
     return undefined
   }
   for (const {provider, tables, file} of contents) {

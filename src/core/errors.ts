@@ -87,7 +87,6 @@ export const errorCodes = {
   NOTHING_ENCRYPTED: 'decryption',
   DECRYPTION_FAILED: 'decryption',
   SCHEMA_UNUSABLE: 'config',
-  SCHEMA_VIOLATED: 'error',
   // the embedded vault
   VAULT_EXISTS: 'file',
   VAULT_PATH_REFUSED: 'file',

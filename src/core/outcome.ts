@@ -4,7 +4,7 @@ import {reasonOf, worstReason} from './report.ts'
 
 /** What came of one mapping's decryption check. Names are names of variables, never values. */
 export type DecryptionResult =
-  | {readonly kind: 'passed'; readonly values: number; readonly plain: readonly string[]}
+  | {readonly kind: 'passed'; readonly values: number}
   | {readonly kind: 'failed'; readonly names: readonly string[]; readonly why?: string}
   | {readonly kind: 'skipped'; readonly why: string}
 
@@ -21,6 +21,8 @@ export type Outcome = {
   readonly decryption?: DecryptionResult
   readonly schema?: SchemaResult
   readonly warning?: string
+  /** Names of values that dotenvx would encrypt and didn't, in a file that has encrypted ones; when something is checked. */
+  readonly notEncrypted?: readonly string[]
 } & (
   | {readonly status: 'created'}
   | {readonly status: 'updated'; readonly backup: string | undefined}

@@ -78,7 +78,12 @@ export function exitCodeOf(reason: ExitReason, isDetailed: boolean): number {
  * An error's message, safe to print. Messages quote paths and names of files; only the lines of a stack trace, which are
  * ours, stay lines.
  */
-export const shownMessage = ({code, message}: EnvdriftError): string =>
+export const shownMessage = (error: EnvdriftError): string => withoutKeys(shownLines(error))
+
+/** A service may quote in its own sentence what it was sent; nothing of ours is as long as a private key. */
+const withoutKeys = (text: string): string => text.replaceAll(/(?<![\da-f])[\da-f]{64}(?![\da-f])/gi, '(64 hex digits)')
+
+const shownLines = ({code, message}: EnvdriftError): string =>
   code === 'UNEXPECTED'
     ? message
         .split('\n')

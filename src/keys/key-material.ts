@@ -149,7 +149,7 @@ function bareKey(content: string, wanted: Wanted): PrivateKey {
   const withoutComment = unquoted(content.replace(/\s#.*$/, '').trim())
   const key = privateKeyOf(withoutComment)
   if (key !== undefined) return key
-  throw problem('NOT_A_KEY', wanted, `doesn't hold a private key: ${whyNot(withoutComment)}`)
+  throw problem('NOT_A_KEY', wanted, `is not a private key: ${whyNot(withoutComment)}`)
 }
 
 /** Says what the text looks like, and nothing of the text itself. */

@@ -129,6 +129,10 @@ export async function withDeadline<T>(call: (signal: AbortSignal) => Promise<T>,
   }
 }
 
+/** What a person reads, once per vault, when a call succeeded or failed only after it was made again. */
+export const retryNote = (place: string): string =>
+  `${place} was throttled or out of order for a moment; some calls were made again`
+
 /** Errors of ours as they are; anything else is a bug in an adapter, and says so. `doing` completes "could not …". */
 export function asEnvdriftError(error: unknown, doing: string): EnvdriftError {
   if (error instanceof EnvdriftError) return error

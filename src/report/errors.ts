@@ -1,23 +1,25 @@
 import type {EnvdriftError} from '../core/errors.ts'
-import {shownMessage, type Output} from '../core/report.ts'
+import {shownMessage, type Output, type Style} from '../core/report.ts'
 import {printable} from '../core/text.ts'
 import {paint} from './paint.ts'
+import {withShownPaths} from './shown-path.ts'
 import {wrapped} from './wrapped.ts'
 
-type Look = {readonly color: boolean; readonly width: number}
+type Look = Pick<Style, 'color' | 'width' | 'cwd'>
 
 /** An error for people: one `[ERROR]` line, then what to do, each on lines of its own. */
-export function errorOutputs(error: EnvdriftError, {color, width}: Look): readonly Output[] {
-  const {red} = paint(color)
+export function errorOutputs(error: EnvdriftError, {color, width, cwd}: Look): readonly Output[] {
+  const line = (text: string, indent: number): Output => ({
+    to: 'stderr',
+    text: `${wrapped(withShownPaths(text, cwd), width, indent)}\n`,
+  })
   return [
-    {to: 'stderr', text: `${wrapped(`${red('[ERROR]')} ${shownMessage(error)}`, width, 2)}\n`},
-    ...error.suggestions.map((text) => ({
-      to: 'stderr' as const,
-      text: `${wrapped(`  → ${printable(text)}`, width, 4)}\n`,
-    })),
+    line(`${paint(color).red('[ERROR]')} ${shownMessage(error)}`, 2),
+    ...error.suggestions.map((text) => line(`  → ${printable(text)}`, 4)),
   ]
 }
 
-export function warningOutput(message: string, {color, width}: Look): Output {
-  return {to: 'stderr', text: `${wrapped(`${paint(color).yellow('[WARN]')} ${printable(message)}`, width, 2)}\n`}
+export function warningOutput(message: string, {color, width, cwd}: Look): Output {
+  const text = withShownPaths(printable(message), cwd)
+  return {to: 'stderr', text: `${wrapped(`${paint(color).yellow('[WARN]')} ${text}`, width, 2)}\n`}
 }

@@ -1,12 +1,13 @@
-import {basename, isAbsolute, relative, sep} from 'node:path'
+import {basename} from 'node:path'
 
-import type {EnvdriftError} from '../core/errors.ts'
+import {EnvdriftError} from '../core/errors.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
 import type {Sight, SkipReason} from '../core/plan.ts'
 import {errorDocument, reasonOf, shownMessage, type Output, type Result, type Style} from '../core/report.ts'
 import {printable} from '../core/text.ts'
 import {errorOutputs, warningOutput} from './errors.ts'
 import {paint} from './paint.ts'
+import {shownPath, withShownPaths} from './shown-path.ts'
 import {wrapped} from './wrapped.ts'
 
 /** What `envdrift sync` prints, and its `--json` document (schema: docs/schemas/sync.schema.json). */
@@ -65,12 +66,13 @@ function row(outcome: Outcome, {style, alone, shared}: Around): string {
     lines.push(`    Backup: ${shownPath(outcome.backup, style.cwd)}`)
   if (outcome.status === 'error') {
     lines.push(`    Error: ${withShownPaths(shownMessage(outcome.error), style.cwd)}`)
-    if (outcome.local) lines.push(`    Local:  ${sightOf(outcome.local)}`)
-    if (outcome.vault) lines.push(`    Vault:  ${sightOf(outcome.vault)}`)
+    if (outcome.local) lines.push(`    Local:  ${sightText(outcome.local)}`)
+    if (outcome.vault) lines.push(`    Vault:  ${sightText(outcome.vault)}`)
     if (!shared.has(outcome.error))
       lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(printable(text), style.cwd)}`))
   }
   if (outcome.decryption) lines.push(...decryptionLines(outcome.decryption, style))
+  if (outcome.notEncrypted) lines.push(...plainLines(outcome.notEncrypted, style))
   if (outcome.schema) lines.push(...schemaLines(outcome.schema))
   if (style.verbose) lines.push(...verboseLines(outcome, style))
   const details = lines.map((line) => `${wrapped(line, style.width, 6)}\n`)
@@ -95,20 +97,15 @@ function skipWord(reason: SkipReason): string {
   }
 }
 
-const sightOf = ({fingerprint, version}: Sight): string =>
+/** What people see of a key. */
+export const sightText = ({fingerprint, version}: Sight): string =>
   version === undefined ? fingerprint : `${fingerprint} (version ${printable(version)})`
 
 function decryptionLines(result: DecryptionResult, style: Style): readonly string[] {
   const color = paint(style.color)
   switch (result.kind) {
-    case 'passed': {
-      const plain = result.plain.length === 0 ? '' : ` (${count(result.plain.length, 'value')} not encrypted)`
-      const names =
-        style.verbose && result.plain.length > 0
-          ? [`      Not encrypted: ${result.plain.map((n) => printable(n)).join(', ')}`]
-          : []
-      return [`    Decryption: ${color.green('PASSED')}${plain}`, ...names]
-    }
+    case 'passed':
+      return [`    Decryption: ${color.green('PASSED')}`]
     case 'failed': {
       const names = result.names.map((name) => printable(name)).join(', ')
       return [`    Decryption: ${color.red('FAILED')} (${result.why ?? `the key does not open ${names}`})`]
@@ -117,6 +114,10 @@ function decryptionLines(result: DecryptionResult, style: Style): readonly strin
       return [`    Decryption: skipped (${result.why})`]
   }
 }
+
+const plainLines = (names: readonly string[], {verbose}: Style): readonly string[] => [
+  `    Not encrypted: ${count(names.length, 'value')}${verbose ? ` (${names.map((name) => printable(name)).join(', ')})` : ''}`,
+]
 
 function schemaLines(result: SchemaResult): readonly string[] {
   switch (result.kind) {
@@ -139,7 +140,7 @@ function schemaLines(result: SchemaResult): readonly string[] {
 
 function verboseLines({mapping, warning}: Outcome, {cwd}: Style): readonly string[] {
   return [
-    `    Secret: ${printable(mapping.ref.name)} in ${printable(mapping.ref.vault)}`,
+    `    Secret: ${printable(mapping.ref.name)}${mapping.ref.vault === 'default' ? '' : ` in the vault ${printable(mapping.ref.vault)}`}`,
     `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, cwd)}`,
     `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, cwd)}`,
     ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(printable(warning), cwd)}`]),
@@ -171,13 +172,8 @@ async function summary(report: SyncReport, style: Style): Promise<Output> {
     width: Math.min(40, style.width),
   })
   const color = paint(style.color)
-  const bad = outcomes.filter(isBad).length
-  const verdict =
-    bad > 0
-      ? color.red(`${bad} of ${count(outcomes.length, 'service')} failed`)
-      : exitReasonOf(report) === 'ok'
-        ? color.green(report.mode === 'verify' ? 'All services are in sync' : 'All services synced successfully')
-        : color.red('Not every encrypted env file is covered')
+  const verdict = verdictOf(report)
+  const tinted = exitReasonOf(report) === 'ok' ? color.green(verdict) : color.red(verdict)
   const covered =
     coverage === undefined
       ? []
@@ -186,9 +182,24 @@ async function summary(report: SyncReport, style: Style): Promise<Output> {
         ]
   return {
     to: 'stdout',
-    text: `\n${panel}\n${[verdict, ...covered].map((line) => wrapped(line, style.width, 2)).join('\n')}\n`,
+    text: `\n${panel}\n${[tinted, ...covered].map((line) => wrapped(line, style.width, 2)).join('\n')}\n`,
   }
 }
+
+/** One line for who reads nothing else; it says "all" only of what really was compared. */
+function verdictOf(report: SyncReport): string {
+  const {outcomes, mode} = report
+  const bad = outcomes.filter(isBad).length
+  if (bad > 0) return `${bad} of ${count(outcomes.length, 'service')} failed`
+  if (exitReasonOf(report) !== 'ok') return 'Not every encrypted env file is covered'
+  const left = outcomes.filter(
+    ({status, ...one}) => status === 'skipped' && 'reason' in one && leftAlone.has(one.reason.kind),
+  ).length
+  if (left > 0) return `${outcomes.length - left} of ${count(outcomes.length, 'service')} in sync, ${left} left alone`
+  return mode === 'verify' ? 'All services are in sync' : 'All services synced successfully'
+}
+
+const leftAlone: ReadonlySet<SkipReason['kind']> = new Set(['declined', 'no-access', 'sops'])
 
 function countsOf(
   outcomes: readonly Outcome[],
@@ -211,18 +222,17 @@ function countsOf(
 
 function coverageWarnings({coverage}: SyncReport, style: Style): readonly Output[] {
   if (coverage === undefined) return []
-  return coverage.uncovered.map((path) =>
+  return coverage.uncovered.flatMap((path) =>
     coverage.required
-      ? errorOutputs(notCovered(path), style)[0]!
-      : warningOutput(`${printable(path)} is encrypted, but no mapping names it: nothing checks its key`, style),
+      ? errorOutputs(notCovered(path), style)
+      : [warningOutput(`${path} is encrypted, but no mapping names it: nothing checks its key`, style)],
   )
 }
 
 const notCovered = (path: string): EnvdriftError =>
-  ({
-    message: `${printable(path)} is encrypted, but no mapping names it (coverage is required)`,
-    suggestions: [],
-  }) as unknown as EnvdriftError
+  new EnvdriftError('NOT_COVERED', `${path} is encrypted, but no mapping names it (coverage is required)`, {
+    suggestions: ['Add a mapping with its folder to the configuration, or remove the file.'],
+  })
 
 /**
  * Trouble that a whole vault has (nobody is logged in, no answer) is explained once, on stderr; the rows of that vault say
@@ -262,14 +272,6 @@ function sharedErrors({outcomes}: SyncReport, style: Style): readonly Output[] {
 }
 
 const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
-
-/** A path as it can be copied: relative to where we are, when it lies below. */
-function shownPath(path: string, cwd: string): string {
-  const way = relative(cwd, path)
-  return printable(way === '' || way.startsWith('..') || isAbsolute(way) ? path : way.split(sep).join('/'))
-}
-
-const withShownPaths = (text: string, cwd: string): string => text.replaceAll(`${cwd}${sep}`, '')
 
 function document(report: SyncReport): Readonly<Record<string, unknown>> {
   const {outcomes, coverage, mode, config, base} = report
@@ -314,6 +316,7 @@ function rowDocument(outcome: Outcome, report: SyncReport): Readonly<Record<stri
           vaultValue: outcome.vault ?? null,
         }
       : {}),
+    ...(outcome.notEncrypted === undefined ? {} : {notEncrypted: outcome.notEncrypted.map((name) => printable(name))}),
     ...(decryption === undefined ? {} : {decryption: decryptionDocument(decryption)}),
     ...(schema === undefined ? {} : {schema: schemaDocument(schema)}),
     ...(warning === undefined ? {} : {warning: printable(warning)}),
@@ -323,7 +326,7 @@ function rowDocument(outcome: Outcome, report: SyncReport): Readonly<Record<stri
 function decryptionDocument(result: DecryptionResult): Readonly<Record<string, unknown>> {
   switch (result.kind) {
     case 'passed':
-      return {status: 'passed', values: result.values, notEncrypted: result.plain.map((name) => printable(name))}
+      return {status: 'passed', values: result.values}
     case 'failed':
       return {
         status: 'failed',

@@ -362,7 +362,9 @@ const kindOf = (status: Stats): Kind => (status.isFile() ? 'file' : status.isDir
 export const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
   error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '')
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** The system's own words, without the call and the path behind the comma: that may be a temporary file's. */
+const textOf = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/, [a-z]+(?: '.*')?$/s, '') : String(error)
 
 /** A failed look at a path, as our error. */
 export const unreadable = (path: string, error: unknown): EnvdriftError =>
@@ -373,7 +375,13 @@ export const unreadable = (path: string, error: unknown): EnvdriftError =>
 
 const unwritable = (path: string, error: unknown): EnvdriftError =>
   new EnvdriftError('FILE_UNWRITABLE', `Could not write ${path}: ${textOf(error)}`, {
-    suggestions: ['Check the free space of the disk and the permissions of the folder, then run the command again.'],
+    suggestions: [
+      isCode(error, 'ENOENT', 'ENOTDIR')
+        ? 'Create its folder first, or correct the path in the configuration.'
+        : isCode(error, 'ENOSPC', 'EDQUOT', 'EFBIG')
+          ? 'Make room on the disk, then run the command again.'
+          : 'Check the permissions of the folder and of the file, then run the command again.',
+    ],
     cause: error,
   })
 

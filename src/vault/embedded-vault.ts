@@ -471,7 +471,7 @@ const notFound = (path: string, cause: unknown): EnvdriftError => {
     suggestions: [
       ...(isItsFile ? (['Name the directory of the vault, not the file in it.'] as const) : []),
       `Make one with \`envdrift vault init ${shellWord(path)}\`.`,
-      'Or name the directory of an existing one: `path` in [vault.local], ENVDRIFT_VAULT_PATH, or `--path`.',
+      'Or name the directory of an existing one: `path` in [vault.local], or ENVDRIFT_VAULT_PATH.',
     ] as [string, ...string[]],
     cause,
   })

@@ -43,7 +43,7 @@ export async function answerQuestions(
 const cannotAsk = ({key, ref}: Mapping): EnvdriftError =>
   new EnvdriftError(
     'CANNOT_ASK',
-    `Value mismatch for ${key} (${printable(ref.name)}), and nobody answered: cannot ask: use --force to update or --verify to check`,
+    `Value mismatch for ${key} (${printable(ref.name)}), and no answer came: cannot ask: use --force to update or --verify to check`,
     {
       suggestions: [
         'Run `envdrift sync --force` to take the value of the vault, or `envdrift sync --verify` to only look.',

@@ -127,22 +127,23 @@ async function findEnvFile(
 
 async function namedEnvFile(name: string, folder: string, folderPath: string, files: Files): Promise<string> {
   const shown = printable(`${folderPath}/${name}`)
-  const outside = (): EnvdriftError =>
+  const outside = (what: string, how: string): EnvdriftError =>
     new EnvdriftError(
       'OUTSIDE_REPOSITORY',
-      `env_file ${printable(JSON.stringify(name))} leads out of its folder ${printable(folderPath)}`,
+      `env_file ${printable(JSON.stringify(name))} ${what} its folder ${printable(folderPath)}${how}`,
       {
-        suggestions: ['Let env_file be a path inside folder_path, without "..".'],
+        suggestions: ['Let env_file name a file inside folder_path.'],
       },
     )
-  if (isAbsolute(name) || name.split(/[/\\]/).includes('..')) throw outside()
+  if (isAbsolute(name) || name.split(/[/\\]/).includes('..')) throw outside('must be a path inside', ', without ".."')
   const path = join(folder, name)
   if ((await files.kind(path)) === 'absent') {
     throw new EnvdriftError('ENV_FILE_MISSING', `Env file does not exist: ${shown} (env_file)`, {
       suggestions: ['Correct env_file in the configuration, or leave it out to have the file found by its name.'],
     })
   }
-  if (!isInside(await files.realPath(path), await files.realPath(folder))) throw outside()
+  if (!isInside(await files.realPath(path), await files.realPath(folder)))
+    throw outside('leads out of', ', through a link')
   return path
 }
 

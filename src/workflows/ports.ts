@@ -31,6 +31,8 @@ export type Files = {
 
 /** What git says; every answer is made without running anything that the repository could choose. */
 export type Git = {
+  /** The innermost repository around a folder; `undefined` outside of one. */
+  readonly repositoryOf: (directory: string) => Promise<string | undefined>
   readonly tracked: (repository: string, paths: readonly string[]) => Promise<ReadonlySet<string>>
   readonly ignored: (repository: string, paths: readonly string[]) => Promise<ReadonlySet<string>>
   /** Absolute paths of env files that git tracks, or would. */

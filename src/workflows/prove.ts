@@ -15,7 +15,11 @@ export type Validate = (
 ) => Promise<readonly {readonly name: string; readonly rule: string}[]>
 
 /** Which proofs were asked for; no `validate` without `--validate-schema`. */
-export type Proofs = {readonly checkDecryption: boolean; readonly validate: Validate | undefined}
+export type Proofs = {
+  readonly verify: boolean
+  readonly checkDecryption: boolean
+  readonly validate: Validate | undefined
+}
 
 /**
  * Add the proofs that were asked for: does the key open the env file, do the variables satisfy the schema.
@@ -28,19 +32,26 @@ export async function prove(
   located: Located,
   order: Order,
   config: Config,
-  {checkDecryption: wanted, validate}: Proofs,
+  {verify, checkDecryption: wanted, validate}: Proofs,
   {files, signal}: Pick<SyncPorts, 'files' | 'signal'>,
 ): Promise<Outcome> {
-  if (outcome.status === 'error' || located.kind === 'lost' || (!wanted && validate === undefined)) return outcome
+  if (outcome.status === 'error' || located.kind === 'lost') return outcome
+  const seen = {...outcome, ...((wanted || verify) && plainIn(located))}
+  if (!wanted && validate === undefined) return seen
   const key = await keyInUse(outcome, order, config, files)
   return {
-    ...outcome,
+    ...seen,
     ...(wanted ? {decryption: await decryptionOf(located, key, signal)} : {}),
     ...(validate === undefined ? {} : {schema: await schemaOf(located, key, validate)}),
   }
 }
 
 type Ready = Extract<Located, {kind: 'ready'}>
+
+const plainIn = ({env}: Ready): {notEncrypted?: readonly string[]} =>
+  env === undefined || env.scan.encrypted.length === 0 || env.scan.plain.length === 0
+    ? {}
+    : {notEncrypted: env.scan.plain}
 
 async function keyInUse(
   outcome: Outcome,
@@ -65,7 +76,7 @@ async function decryptionOf({env}: Ready, key: PrivateKey | undefined, signal: A
   const verdict = await checkDecryption(scan, key, signal)
   switch (verdict.kind) {
     case 'passed':
-      return {kind: 'passed', values: verdict.values, plain: scan.plain}
+      return {kind: 'passed', values: verdict.values}
     case 'failed':
       return {kind: 'failed', names: verdict.failures.map(({name}) => name)}
     case 'sops':

@@ -37,7 +37,7 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
       config,
       ports,
     ),
-    refuseTracked(mappings, config.repository, ports),
+    refuseTracked(mappings, ports),
     namedFiles(located, config, ports),
   ])
   try {
@@ -53,7 +53,7 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
     const proven = await inTurns(done, (outcome, index) =>
       prove(outcome, located[index]!, settled[index]!, config, options, ports),
     )
-    await warnUnignored(mappings, config.repository, ports)
+    await warnUnignored(mappings, tracked, ports)
     return {
       config: config.path,
       base: config.base,

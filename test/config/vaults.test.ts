@@ -66,9 +66,9 @@ describe('provider', () => {
   it.each([
     ['AWS', 'did you mean "aws"?'],
     ['azur', 'did you mean "azure"?'],
-  ])('C92 refuses -p %s in the same way', async (provider, expected) => {
+  ])('C92 refuses -p %s in the same words, as a wrong command line', async (provider, expected) => {
     const error = await failureOf(await makePlace(), mapping(), {provider})
-    expect(error.reason).toBe('config')
+    expect(error.reason).toBe('usage')
     expect(error.message).toMatch(/^--provider: provider ".*" is not one of azure, aws, hashicorp, gcp, local/)
     expect(error.message).toContain(expected)
   })

@@ -20,7 +20,7 @@ const mapping = (folderPath: string, more: Partial<Mapping> = {}): Mapping => ({
   ...more,
 })
 
-const passed = {kind: 'passed', values: 3, plain: []} as const
+const passed = {kind: 'passed', values: 3} as const
 
 /** The document that this command grew from has these rows. */
 const outcomes: readonly Outcome[] = [
@@ -157,6 +157,25 @@ All services synced successfully
     )
     expect(stdout.split('\n')[0]).toBe(String.raw`  + a\n:\:error:\:b\x1b[2J - created`)
   })
+})
+
+it('prints nothing that is as long as a private key, whoever said it', async () => {
+  const quoted = 'ab'.repeat(32)
+  const error = new EnvdriftError('BAD_REQUEST', `The service said: "${quoted}" is no name`, {suggestions: ['Look.']})
+  const of = report({outcomes: [{status: 'error', mapping: mapping('svc'), error}]})
+  expect((await printed(of)).stdout).toContain('The service said: "(64 hex digits)" is no name')
+  expect(JSON.stringify(syncResult(of).document)).not.toContain(quoted)
+})
+
+it('says "all" only of what was compared', async () => {
+  const declined: Outcome = {status: 'skipped', mapping: mapping('x'), reason: {kind: 'declined'}}
+  expect((await printed(report({outcomes: [...outcomes, declined]}))).stdout).toContain(
+    '3 of 4 services in sync, 1 left alone\n',
+  )
+  const sops: Outcome = {status: 'skipped', mapping: mapping('x'), reason: {kind: 'sops'}}
+  expect((await printed(report({mode: 'verify', outcomes: [sops]}))).stdout).toContain(
+    '0 of 1 service in sync, 1 left alone\n',
+  )
 })
 
 describe('the reason for the exit', () => {

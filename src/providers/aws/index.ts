@@ -5,7 +5,7 @@ import type {GetSecretValueCommandOutput, SecretsManagerClient} from '@aws-sdk/c
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
-import {readEach, withDeadline, type Answer} from '../in-flight.ts'
+import {readEach, retryNote, withDeadline, type Answer} from '../in-flight.ts'
 import type {Identity, Provider, ProviderDefinition, Version} from '../provider.ts'
 import {badResponse, callError, loginError, saysAbsent, type Doing} from './errors.ts'
 
@@ -77,9 +77,10 @@ export const provider: ProviderDefinition = {
       }
     }
 
-    function answerOf({SecretString, SecretBinary, VersionId, Name}: GetSecretValueCommandOutput): Answer {
+    function answerOf({SecretString, SecretBinary, VersionId, Name, $metadata}: GetSecretValueCommandOutput): Answer {
+      if (($metadata.attempts ?? 1) > 1) host.warn(retryNote(place))
       const value = SecretString ?? (SecretBinary && textOfBytes(SecretBinary, Name ?? 'the secret', place))
-      if (value === undefined) throw badResponse(place, Name ?? 'the secret')
+      if (typeof value !== 'string') throw badResponse(place, Name ?? 'the secret')
       return {kind: 'found', value: new Secret(value), ...(VersionId !== undefined && {version: VersionId})}
     }
 

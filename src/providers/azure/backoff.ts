@@ -22,15 +22,19 @@ const throttledMs = 800
  *
  * @throws EnvdriftError THROTTLED.
  */
-export function backoffPolicy(place: string, callTimeoutMs: number): PipelinePolicy {
+export function backoffPolicy(place: string, callTimeoutMs: number, onRetry: () => void): PipelinePolicy {
   // The SDK sends one and the same request object again.
-  const calls = new WeakMap<PipelineRequest, {readonly startedAt: number; throttled: number}>()
+  const calls = new WeakMap<PipelineRequest, {readonly startedAt: number; throttled: number; troubled: boolean}>()
   return {
     name: 'envdriftBackoffPolicy',
     sendRequest: async (request, next) => {
-      const call = calls.get(request) ?? {startedAt: Date.now(), throttled: 0}
+      // A request is sent again after its login challenge, too, which is no trouble.
+      if (calls.get(request)?.troubled === true) onRetry()
+      const call = calls.get(request) ?? {startedAt: Date.now(), throttled: 0, troubled: false}
       calls.set(request, call)
+      call.troubled = true
       const response = await next(request)
+      call.troubled = response.status === 429 || response.status >= 500
       if (response.status !== 429 && response.status !== 503) return response
 
       const leftMs = callTimeoutMs - (Date.now() - call.startedAt)

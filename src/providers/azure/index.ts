@@ -2,7 +2,7 @@ import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
-import {readEach, withDeadline} from '../in-flight.ts'
+import {readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Identity, Provider, ProviderDefinition, Version} from '../provider.ts'
 import {backoffPolicy, maxRetries, retryDelayInMs} from './backoff.ts'
 import {callError, isAbsence, troubleOf, type CallContext} from './errors.ts'
@@ -49,7 +49,9 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     retryOptions: {maxRetries, retryDelayInMs},
     // A vault never redirects, and our token goes to no other address.
     redirectOptions: {maxRetries: 0},
-    additionalPolicies: [{policy: backoffPolicy(place, host.callTimeoutMs), position: 'perRetry'}],
+    additionalPolicies: [
+      {policy: backoffPolicy(place, host.callTimeoutMs, () => host.warn(retryNote(place))), position: 'perRetry'},
+    ],
   })
 
   const {callTimeoutMs, maxInFlight} = host
@@ -80,7 +82,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     )
     if (found === undefined) return undefined
     const {value, properties} = found
-    if (value === undefined || properties.version === undefined) throw incomplete(name)
+    if (typeof value !== 'string' || properties.version === undefined) throw incomplete(name)
     return {value: new Secret(value), version: properties.version}
   }
 

@@ -6,7 +6,7 @@ import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
 import {printable} from '../../core/text.ts'
-import {type Answer, readEach, withDeadline} from '../in-flight.ts'
+import {type Answer, readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Provider, ProviderDefinition, Version} from '../provider.ts'
 import {crc32c} from './crc32c.ts'
 import {endpointOf} from './endpoint.ts'
@@ -110,6 +110,7 @@ function providerOf(
     const client = clientFor(name.location)
     await initialize(client)
     let lastStatus: number | undefined
+    let answers = 0
     const options: Gax.CallOptions = {
       signal,
       retry: null,
@@ -118,11 +119,20 @@ function providerOf(
       otherArgs: {
         // gRPC sends a token over TLS only. This channel ends on this machine (see endpointOf).
         headers: endpoint?.plain ? {authorization} : {},
-        options: {interceptors: [statusObserver(gax, (code) => (lastStatus = code))]},
+        options: {
+          interceptors: [
+            statusObserver(gax, (code) => {
+              lastStatus = code
+              answers += 1
+            }),
+          ],
+        },
       },
     }
     try {
-      return await make(client, options)
+      const answer = await make(client, options)
+      if (answers > 1) host.warn(retryNote(place))
+      return answer
     } catch (error) {
       const refusal = refusalOf(error)
       if (!refusal) throw error

@@ -54,6 +54,7 @@ export async function makeClient(
     readonly token: Token
     readonly place: string
     readonly callTimeoutMs: number
+    readonly onRetry: () => void
   },
   http: Http,
 ): Promise<Client> {
@@ -95,6 +96,7 @@ export async function makeClient(
         if ('failed' in outcome) throw connectionError(outcome.failed, place)
         return outcome
       }
+      vault.onRetry()
       await sleep(waitMs, undefined, {signal})
     }
   }

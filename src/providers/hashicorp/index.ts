@@ -5,7 +5,7 @@ import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
 import type {Secret} from '../../core/secret.ts'
 import type {Answer as Reading} from '../in-flight.ts'
-import {readEach, withDeadline} from '../in-flight.ts'
+import {readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Provider, ProviderDefinition, Version} from '../provider.ts'
 import {makeClient} from './client.ts'
 import {type Asked, badResponse, isVaults} from './errors.ts'
@@ -43,7 +43,13 @@ function connect({url, mount, kv, namespace, caFile, skipVerify}: Vault, host: H
     const tls = {...(ca !== undefined && {ca}), ...(skipVerify && {rejectUnauthorized: false})}
     const http = makeHttp({maxSockets: maxInFlight, tls, env: host.env})
     closeHttp = http.close
-    return {token, client: await makeClient({url, namespace, token, place, callTimeoutMs}, http)}
+    return {
+      token,
+      client: await makeClient(
+        {url, namespace, token, place, callTimeoutMs, onRetry: () => host.warn(retryNote(place))},
+        http,
+      ),
+    }
   })
 
   /** `secret/data/NAME`, or `kv/NAME` on KV 1. */

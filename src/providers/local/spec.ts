@@ -37,7 +37,7 @@ export const spec: ProviderSpec = {
     if (name.length > 255) return 'is longer than the 255 characters that the embedded vault allows'
     return version === undefined || /^[1-9]\d{0,9}$/.test(version)
       ? undefined
-      : 'has a secret_version that is not a whole number from 1 (a generation of the embedded vault)'
+      : 'has a secret_version that is not a whole number from 1 (a version of a secret in the embedded vault)'
   },
   resolve: ({settings}) => ({settings, problems: [], warnings: []}),
 }

@@ -172,6 +172,19 @@ describe('git', () => {
     expect(workspace.read(keysFile)).toBe(production(other))
   })
 
+  it('C129 C130 is asked of the repository that a service is by itself', async () => {
+    const {sync, workspace, other} = await makeUsualProject({local: (_, old) => production(old), ignore: ''})
+    workspace.git('init', '--quiet', 'svc')
+    const unignored = await sync(['--verify'])
+    expect(unignored.stderr).toContain('svc/.env.keys and its backups are not ignored by git')
+    workspace.git('-C', 'svc', 'add', '--force', '.env.keys')
+    const run = await sync(['--force'])
+    expect(run.code).toBe(1)
+    expect(run.stdout).toContain('svc/.env.keys is tracked by git')
+    expect(run.stderr).not.toContain('not ignored')
+    expect(workspace.read(keysFile)).toBe(production(other))
+  })
+
   it('C130 is told to ignore the backups, too', async () => {
     const {sync} = await makeUsualProject({ignore: '.env.keys\n'})
     const run = await sync()
@@ -191,6 +204,16 @@ describe('git', () => {
     expect(run.code).toBe(0)
     expect(run.stderr.match(/add this line to \.gitignore: \.env\.keys\*/g)).toHaveLength(1)
   })
+})
+
+it('C97 says which folder is missing for a keys file in another folder', async () => {
+  const {sync, workspace} = await makeUsualProject({settings: ['env_keys_filename = "sub/k"']})
+  const run = await sync([], {keysFiles: ['k']})
+  expect(run.code).toBe(1)
+  expect(run.stdout).toContain('Could not write svc/sub/k')
+  expect(run.stdout).toContain('Create its folder first')
+  expect(run.stderr).toContain('add these lines to .gitignore: k and k.*')
+  expect(workspace.exists('svc/sub')).toBe(false)
 })
 
 it('C132 keeps as many backups as the configuration says', async () => {

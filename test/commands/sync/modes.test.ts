@@ -45,6 +45,15 @@ describe('when the vault can’t be read', () => {
     expect(document.rows[0].error.message).not.toMatch(/authenti|log(ged)? ?in/i)
   })
 
+  it('takes an answer that is no text for one error, and reads on', async () => {
+    const {sync, vault} = await makeUsualProject()
+    vault.answer(200, 'application/x-amz-json-1.1', '{"Name":"myapp-key","SecretString":123,"VersionId":"v"}')
+    const run = await sync()
+    expect(run.code).toBe(1)
+    expect(run.stdout).toContain('answered for myapp-key with something that is no secret')
+    expect(run.stderr).not.toContain('A bug in envdrift')
+  })
+
   it('C112 gives up on an address that never answers', async () => {
     const silent = createServer(() => {})
     const {promise, resolve} = Promise.withResolvers<void>()
@@ -61,7 +70,9 @@ describe('when the vault can’t be read', () => {
   it('C120 tries again when it is throttled once', async () => {
     const {sync, vault} = await makeUsualProject()
     vault.fail({type: 'ThrottlingException', message: 'Rate exceeded'}, 1)
-    expect((await sync()).code).toBe(0)
+    const run = await sync()
+    expect(run.code).toBe(0)
+    expect(run.stderr).toMatch(/\[WARN\] AWS Secrets Manager in eu-west-1 was throttled .* made again\n/)
     expect(vault.requests().filter(({operation}) => operation === 'GetSecretValue')).toHaveLength(2)
   })
 
@@ -285,6 +296,17 @@ describe('what is printed', () => {
     expect(run.stderr).toBe('')
   })
 
+  it.each(['http', 'https,net', 'tls', '*'])(
+    'C135 does not run where Node itself would print the token: NODE_DEBUG=%s',
+    async (words) => {
+      const {sync, vault} = await makeUsualProject()
+      const run = await sync([], {env: {NODE_DEBUG: words}})
+      expect(run.code).toBe(1)
+      expect(run.stderr).toContain('Unset NODE_DEBUG')
+      expect(vault.requests()).toEqual([])
+    },
+  )
+
   it('C136 warns on every run that certificates aren’t checked', async () => {
     const {sync} = await makeUsualProject()
     for (let n = 0; n < 2; n++) {
@@ -336,7 +358,7 @@ describe('coverage', () => {
     const {sync} = await withUncovered(['coverage = "required"'])
     const run = await sync(['--verify', '--ci'])
     expect(run.code).toBe(1)
-    expect(run.stderr).toMatch(/\[ERROR\] forgotten\/\.env\.production/)
+    expect(run.stderr).toMatch(/\[ERROR\] forgotten\/\.env\.production .*\n {2}→ Add a mapping/)
     const byFlag = await withUncovered()
     expect((await byFlag.sync(['--verify', '--ci', '--require-coverage'])).code).toBe(1)
   })
@@ -422,6 +444,13 @@ describe('the command line and the configuration', () => {
     })
     expect(run.code).toBe(0)
     expect(vault.requests().map(({region}) => region)).toEqual(['us-west-2'])
+  })
+
+  it.each(['AWS', 'xx'])('C92 takes -p %s for a wrong command line', async (provider) => {
+    const {sync} = await makeUsualProject()
+    const run = await sync(['-p', provider])
+    expect(run.code).toBe(2)
+    expect(run.stderr).toContain('azure, aws, hashicorp, gcp, local')
   })
 
   it.each([[['--vault-url', 'https://x.example']], [['--project-id', 'x']]])(

@@ -145,9 +145,17 @@ describe('--check-decryption', () => {
     workspace.write('svc/.env.production', `${workspace.read('svc/.env.production')}LOG_LEVEL=info\nPORT=80\n`)
     const run = await sync(['--check-decryption'])
     expect(run.code).toBe(0)
-    expect(run.stdout).toContain('Decryption: PASSED (2 values not encrypted)')
+    expect(run.stdout).toContain('    Decryption: PASSED\n    Not encrypted: 2 values\n')
     expect(run.stdout).not.toContain('LOG_LEVEL')
-    expect((await sync(['--check-decryption', '--verbose'])).stdout).toContain('Not encrypted: LOG_LEVEL, PORT')
+    expect((await sync(['--check-decryption', '--verbose'])).stdout).toContain(
+      'Not encrypted: 2 values (LOG_LEVEL, PORT)',
+    )
+    const verified = await sync(['--verify', '--ci', '--verbose'])
+    expect(verified.stdout).toContain('Not encrypted: 2 values (LOG_LEVEL, PORT)')
+    expect(JSON.parse((await sync(['--verify', '--ci', '--json'])).stdout).rows[0].notEncrypted).toEqual([
+      'LOG_LEVEL',
+      'PORT',
+    ])
   })
 
   it('C110 fails a file that is not UTF-8, and finishes the run', async () => {
@@ -376,6 +384,24 @@ describe('--validate-schema', () => {
       (await sync(['--ci', '--validate-schema', '-s', 'schemas/svc.mjs:settings', '--allow-schema-code'])).code,
     ).toBe(0)
     expect((await sync(['--ci', '--validate-schema', '-s', 'schemas/svc.json'])).code).toBe(0)
+  })
+
+  it.each([
+    [
+      'never answers',
+      'export default {"~standard": {version: 1, vendor: "ours", validate: () => new Promise(() => {})}}',
+    ],
+    ['never loads', 'await new Promise(() => {})\nexport default 1'],
+    ['ends the process', 'process.exit(0)'],
+  ])('is never green because of a module that %s', async (_, text) => {
+    const {sync, workspace} = await withValues({PORT: '80'})
+    workspace.write('schema.mjs', `${text}\n`)
+    const flags = ['--validate-schema', '-s', 'schema.mjs', '--verify', '--ci', '--allow-schema-code']
+    const runs = await Promise.all([sync(flags), sync([...flags, '--json'])])
+    expect(runs.map(({code}) => code)).toEqual([1, 1])
+    for (const {stdout, stderr} of runs) {
+      expect(stdout + stderr).toMatch(/did not answer within 10 s|ended before it was done/)
+    }
   })
 
   it.each([

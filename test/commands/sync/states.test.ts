@@ -210,14 +210,19 @@ describe('the question', () => {
     const run = await sync([], {stdin})
     expect(run.code).toBe(0)
     expect(run.stdout).toContain('  = svc - skipped (declined)\n')
+    expect(run.stdout).toContain('0 of 1 service in sync, 1 left alone')
     expect(workspace.read(keysFile)).toBe(production(other))
   })
 
-  it.each(['closed', ''])('C09 C131 is an error when nobody can answer (%j)', async (stdin) => {
+  it.each([
+    ['closed', 0],
+    ['', 1],
+  ])('C09 C131 is an error when nobody can answer (%j), and is asked %d times', async (stdin, times) => {
     const {sync, workspace, other} = await makeUsualProject({local: (_, old) => production(old)})
     const run = await sync([], {stdin})
     expect(run.code).toBe(1)
     expect(run.stdout).toContain('cannot ask: use --force to update or --verify to check')
+    expect(run.stderr.match(/Update local file/g) ?? []).toHaveLength(times)
     expect(workspace.read(keysFile)).toBe(production(other))
   })
 
@@ -227,6 +232,14 @@ describe('the question', () => {
     expect(run.code).toBe(130)
     expect(workspace.read(keysFile)).toBe(production(other))
     expect(namesIn(workspace.path('svc'))).toEqual(['.env.keys', '.env.production'])
+  })
+
+  it('C131 fits a narrow terminal, and takes no letter for all', async () => {
+    const {sync, workspace, other} = await makeUsualProject({local: (_, old) => production(old)})
+    const run = await sync([], {stdin: 'a\nA\nyes please\n', env: {COLUMNS: '40'}})
+    expect(run.code).toBe(1)
+    expect(workspace.read(keysFile)).toBe(production(other))
+    expect(run.stderr.split('\n').filter((line) => line.length > 40)).toEqual([])
   })
 
   it('C131 is asked three times, and then no more', async () => {

@@ -278,8 +278,8 @@ function document(report: SyncReport): Readonly<Record<string, unknown>> {
   return {
     ok: exitReasonOf(report) === 'ok',
     mode,
-    config,
-    base,
+    config: printable(config),
+    base: printable(base),
     summary: {services: outcomes.length, ...countsOf(outcomes)},
     rows: outcomes.map((outcome) => rowDocument(outcome, report)),
     coverage:
@@ -288,7 +288,7 @@ function document(report: SyncReport): Readonly<Record<string, unknown>> {
         : {
             total: coverage.total,
             covered: coverage.total - coverage.uncovered.length,
-            uncovered: coverage.uncovered,
+            uncovered: coverage.uncovered.map((path) => printable(path)),
             required: coverage.required,
           },
   }

@@ -48,12 +48,15 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
       ports,
     )
     const settled = orders.map(({judgement}, index) => ({judgement, action: actions[index]!}))
+    await warnUnignored(mappings, tracked, ports)
     const done = await apply(settled, config, options, ports)
     for (const {warning} of done) if (warning !== undefined) ports.warn(warning)
-    const proven = await inTurns(done, (outcome, index) =>
-      prove(outcome, located[index]!, settled[index]!, config, options, ports),
-    )
-    await warnUnignored(mappings, tracked, ports)
+    // After an interruption the rows still say which files were written.
+    const proven = ports.signal.aborted
+      ? done
+      : await inTurns(done, (outcome, index) =>
+          prove(outcome, located[index]!, settled[index]!, config, options, ports),
+        )
     return {
       config: config.path,
       base: config.base,

@@ -159,6 +159,14 @@ All services synced successfully
   })
 })
 
+it('C133 shows names in the document as harmless as in the rows', () => {
+  const of = report({
+    config: '/repo/##vso[task.setvariable]y/envdrift.toml',
+    coverage: {total: 1, uncovered: ['x##vso[task.setvariable]y/.env.production'], required: false},
+  })
+  expect(JSON.stringify(syncResult(of).document)).not.toContain('##vso[')
+})
+
 it('prints nothing that is as long as a private key, whoever said it', async () => {
   const quoted = 'ab'.repeat(32)
   const error = new EnvdriftError('BAD_REQUEST', `The service said: "${quoted}" is no name`, {suggestions: ['Look.']})

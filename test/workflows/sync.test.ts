@@ -408,11 +408,11 @@ describe('an interruption', () => {
     expect(workspace.read(keysFile)).toBe(production(old))
   })
 
-  it('C11 between two keys files finishes the first, and leaves the second alone', async () => {
+  it('C11 between two keys files finishes the first, leaves the second alone, and says so of each', async () => {
     const key = plantKey()
     const workspace = makeWorkspace({'one/.gitkeep': '', 'two/.gitkeep': ''})
     const controller = new AbortController()
-    const interrupted = run(workspace, {
+    const outcomes = await run(workspace, {
       mappings: ['one', 'two'].map((name) => mappingOf(workspace, {folderPath: name})),
       vaults: {default: holding(() => key.privateKey)},
       files: (real) => ({
@@ -424,7 +424,7 @@ describe('an interruption', () => {
       }),
       signal: controller.signal,
     })
-    await expect(interrupted).rejects.toMatchObject({code: 'TERMINATED'})
+    expect(outcomes).toMatchObject([{status: 'created'}, {status: 'error', error: {code: 'TERMINATED'}}])
     expect(workspace.read('one/.env.keys')).toContain(production(key))
     expect(workspace.exists('two/.env.keys')).toBe(false)
   })

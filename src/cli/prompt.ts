@@ -21,6 +21,7 @@ export function makePrompt(
   signal: AbortSignal,
 ): {readonly ask: (question: Question) => Promise<Answer>; readonly close: () => void} {
   const atEnd = isNothing(input)
+  const onTerminal = 'isTTY' in input && input.isTTY === true
   let lines: AsyncIterator<string> | undefined
   let reader: Interface | undefined
   const nextLine = async (): Promise<string | undefined> => {
@@ -50,6 +51,8 @@ export function makePrompt(
         say('Update local file with vault value? (y/N/all/none)')
         output.stream.write(' ')
         const line = await nextLine()
+        // On a terminal the person's Enter ended the line; what comes through a pipe isn't seen.
+        if (line !== undefined && !onTerminal) output.stream.write('\n')
         if (line === undefined) break
         const answer = meaningOf(line)
         if (answer !== undefined) return answer

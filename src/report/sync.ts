@@ -97,9 +97,11 @@ function skipWord(reason: SkipReason): string {
   }
 }
 
-/** What people see of a key. */
-export const sightText = ({fingerprint, version}: Sight): string =>
-  version === undefined ? fingerprint : `${fingerprint} (version ${printable(version)})`
+/** What people see of a key. A long version (AWS's are UUIDs) is shown by its start, as a commit is. */
+export function sightText({fingerprint, version}: Sight): string {
+  if (version === undefined) return fingerprint
+  return `${fingerprint} (version ${printable(version.length > 12 ? `${version.slice(0, 8)}…` : version)})`
+}
 
 function decryptionLines(result: DecryptionResult, style: Style): readonly string[] {
   const color = paint(style.color)

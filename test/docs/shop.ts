@@ -81,6 +81,7 @@ export const steady = (text: string): string =>
     .replaceAll(/\b0[23][0-9a-f]{8}…/g, '02d050282e…')
     .replaceAll(/\b\d{8}_\d{6}\b/g, '20260102_030405')
     .replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '3646917d-a23c-4673-8468-1dd02105bf1d')
+    .replaceAll(/\(version [0-9a-f]{8}…\)/g, '(version 3646917d…)')
     .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '2026-01-02T03:04:05.678Z')
 
 /** The commands of a `console` block, each with what it prints. */

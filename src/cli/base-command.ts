@@ -68,7 +68,7 @@ export abstract class BaseCommand extends Command {
   }
 
   #writeDocument(document: Readonly<Record<string, unknown>>): void {
-    write(documentOutput(this.id ?? null, document, this.#warnings))
+    write(documentOutput(this.id?.replaceAll(':', ' ') ?? null, document, this.#warnings))
   }
 
   #stderrStyle(): Pick<Style, 'color' | 'width' | 'cwd'> {

@@ -77,28 +77,26 @@ async function jsonSchema(path: string): Promise<Validate> {
   return async (values) => {
     // A copy: ajv writes coerced values back.
     if (check({...values}) === true) return []
-    return (check.errors ?? []).map(violationOf)
+    return onlyOnce((check.errors ?? []).map(violationOf))
   }
 }
 
-function violationOf({keyword, instancePath, params, schemaPath}: ErrorObject): {name: string; rule: string} {
+function violationOf({keyword, instancePath, params}: ErrorObject): {name: string; rule: string} {
   const name = instancePath.split('/')[1]?.replaceAll('~1', '/').replaceAll('~0', '~')
-  const {missingProperty, additionalProperty, type, format, limit, pattern, allowedValues} = params as Record<
-    string,
-    unknown
-  >
+  const {missingProperty, additionalProperty, type, format} = params as Record<string, unknown>
   if (typeof missingProperty === 'string') return {name: missingProperty, rule: 'required'}
   if (typeof additionalProperty === 'string') return {name: additionalProperty, rule: 'not in the schema'}
-  const detail =
-    type ?? format ?? limit ?? pattern ?? (Array.isArray(allowedValues) ? allowedValues.join(' | ') : undefined)
-  return {
-    name: name ?? '(all variables)',
-    rule:
-      detail === undefined
-        ? `${keyword} (${schemaPath})`
-        : `${keyword} ${typeof detail === 'string' ? detail : JSON.stringify(detail)}`,
-  }
+  const detail = typeof type === 'string' ? type : typeof format === 'string' ? format : undefined
+  return {name: name ?? '(all variables)', rule: detail === undefined ? keyword : `${keyword} ${detail}`}
 }
+
+/**
+ * Each rule once for a variable, and of patterns and limits only that they don't hold: a schema that tries a value letter by
+ * letter would else have it spelt out in the log.
+ */
+const onlyOnce = <T extends {readonly name: string; readonly rule: string}>(violations: readonly T[]): readonly T[] => [
+  ...new Map(violations.map((one) => [JSON.stringify([one.name, one.rule.split(' ')[0]]), one])).values(),
+]
 
 async function moduleSchema(path: string, name: string | undefined): Promise<Validate> {
   if ((await statKind(path)) !== 'file') throw missing(path)
@@ -129,7 +127,7 @@ async function moduleSchema(path: string, name: string | undefined): Promise<Val
       throw unusable(path, 'threw while it validated', ['Run it with node to see why.'], error)
     }
     const {issues = []} = (result ?? {}) as {issues?: readonly StandardIssue[]}
-    return issues.map((issue) => ({name: nameOf(issue), rule: ruleOf(issue)}))
+    return onlyOnce(issues.map((issue) => ({name: nameOf(issue), rule: ruleOf(issue)})))
   }
 }
 

@@ -8,6 +8,7 @@ import type {Env, Host, Settings} from '../core/provider-spec.ts'
 import {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {runProgram} from '../system/child-process.ts'
+import {statKind} from '../system/files.ts'
 import {givenEnvironment} from './environment.ts'
 
 /** Variables whose values no child process gets to see; the name that a configuration gives is added. */
@@ -192,7 +193,12 @@ async function fromSettings(settings: Settings, env: Env, context: PasswordConte
     const value = env[variable]
     return value === undefined ? undefined : checked(Buffer.from(value), `the variable ${printable(variable)}`)
   }
-  if (file !== undefined) return fromFile(file, 'password.file in the configuration', context.warn)
+  if (file !== undefined) {
+    const source = 'password.file in the configuration'
+    // A repository may name it: nothing that could be waited for.
+    if (['directory', 'other'].includes(await statKind(file))) throw unusable(source, undefined, 'is no regular file')
+    return fromFile(file, source, context.warn)
+  }
   if (command !== undefined) return fromCommand(command, 'password.command in the configuration', settings, context)
   return undefined
 }

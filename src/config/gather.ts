@@ -32,6 +32,8 @@ export type Gathered = {
   /** `[vault.sync]`, with the variables over it. */
   readonly sync: SyncWritten
   readonly trustedVaults: readonly string[]
+  /** Addresses that receive a token, by provider, as a flag or a variable names them. */
+  readonly namedByMachine: ReadonlyMap<string, readonly string[]>
   readonly ci: boolean
 }
 
@@ -99,6 +101,7 @@ export async function gather(
     routes,
     sync,
     trustedVaults: readTrustedVaults(port, contents, remarks),
+    namedByMachine: namedByMachine(flags, port, specs, chosen),
     ci,
   }
 }
@@ -270,4 +273,22 @@ function runsInCi(env: ConfigPort['env']): boolean {
   return ['TF_BUILD', 'JENKINS_URL', 'TEAMCITY_VERSION', 'BITBUCKET_BUILD_NUMBER'].some(
     (name) => (env[name] ?? '') !== '',
   )
+}
+
+function namedByMachine(
+  flags: ConfigFlags,
+  port: ConfigPort,
+  specs: ProviderSpecs,
+  chosen: string,
+): ReadonlyMap<string, readonly string[]> {
+  const {settings, flags: meant} = specs[chosen]!
+  const addresses = Object.entries(settings).flatMap(([key, setting]) => {
+    if (setting.receivesToken !== true) return []
+    const name = variableOf(chosen, key, setting)
+    return [
+      meant['vault-url'] === key ? flags.vaultUrl : undefined,
+      name === undefined ? undefined : variable(port, name),
+    ]
+  })
+  return new Map([[chosen, addresses.filter((address) => address !== undefined)]])
 }

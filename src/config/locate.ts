@@ -24,6 +24,9 @@ export function locate({file, path}: Place): Position | undefined {
   return undefined
 }
 
+/** Parts of a key, tables included. */
+const deepest = 16
+
 function positionsIn(text: string): ReadonlyMap<string, Position> {
   const found = new Map<string, Position>()
   const note = (path: Keys, {loc}: AST.TOMLNode): void => {
@@ -49,6 +52,8 @@ function positionsIn(text: string): ReadonlyMap<string, Position> {
   }
   const keyValue = (path: Keys, node: AST.TOMLKeyValue): void => {
     const names = namesOf(node.key)
+    // None of ours lies so deep; each further part would copy all those before it.
+    if (path.length + names.length > deepest) return
     names.forEach((_, index) => note([...path, ...names.slice(0, index + 1)], node.key))
     value([...path, ...names], node.value)
   }
@@ -56,6 +61,7 @@ function positionsIn(text: string): ReadonlyMap<string, Position> {
     for (const node of parseTOML(text).body[0].body) {
       if (node.type === 'TOMLKeyValue') keyValue([], node)
       else {
+        if (node.resolvedKey.length > deepest) continue
         note(node.resolvedKey, node.key)
         for (const pair of node.body) keyValue(node.resolvedKey, pair)
       }

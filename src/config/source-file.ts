@@ -1,10 +1,11 @@
 import {basename, dirname, isAbsolute, join, relative} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {isInside} from '../core/inside.ts'
 import {printable} from '../core/text.ts'
 import type {ConfigPort} from './config-port.ts'
 import {parseToml} from './parse-toml.ts'
-import {isRepositoryRoot, upwards} from './reach.ts'
+import {isRepositoryRoot, repositoryOf, upwards} from './reach.ts'
 
 /** A file that the configuration comes from, read but not understood yet. */
 export type SourceFile = {
@@ -95,6 +96,18 @@ async function readSource(
 ): Promise<SourceFile> {
   const way = relative(port.cwd, path)
   const shown = printable(way.startsWith('..') ? path : way)
+  const around = await repositoryOf(dirname(path), port)
+  const real = await port.realpath(path)
+  // A link to another file of this machine would have its lines quoted in messages.
+  if (around !== undefined && real !== undefined && !isInside(real, around)) {
+    throw new EnvdriftError(
+      'OUTSIDE_REPOSITORY',
+      `The configuration ${shown} is a link that leads out of the repository`,
+      {
+        suggestions: ['Put the file itself into the repository, or name the one outside with -c.'],
+      },
+    )
+  }
   const text = await port.readText(path).catch((error: unknown) => {
     if (!(error instanceof EnvdriftError)) throw error
     throw new EnvdriftError('CONFIG_UNREADABLE', `The configuration can't be read: ${error.message}`, {

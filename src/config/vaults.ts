@@ -13,7 +13,7 @@ import {variableOf} from './variables.ts'
 
 /** The last word of a vault's provider. @returns `undefined` when the vault is unusable (said). */
 export async function resolveVault(draft: Draft, gathered: Gathered): Promise<VaultConfig | undefined> {
-  const {specs, port, ci, trustedVaults, remarks, base, repository} = gathered
+  const {specs, port, ci, trustedVaults, namedByMachine, remarks, base, repository} = gathered
   const spec = specs[draft.provider]!
   if (draft.broken) return undefined
   const filled: Record<string, SettingValue> = {...draft.settings}
@@ -26,6 +26,7 @@ export async function resolveVault(draft: Draft, gathered: Gathered): Promise<Va
     env: port.env,
     ci,
     trustedVaults,
+    namedByMachine: namedByMachine.get(draft.provider) ?? [],
   })
   const found: Remark[] = problems.map(({text, setting, code}) => ({
     text,

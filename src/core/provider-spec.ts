@@ -30,6 +30,8 @@ export type SettingSpec = {
   /** The variable that sets it for the default vault. Left out: `ENVDRIFT_`, the provider, `_` and the key, in capitals. A table has none. */
   readonly variable?: string
   /** For documentation: what it sets, its default, and where that comes from. */
+  /** An address that receives a token which we hold: once the machine names one, a repository file may name no other. */
+  readonly receivesToken?: true
   readonly summary: string
 }
 
@@ -81,6 +83,8 @@ export type ProviderSpec = {
    *
    * @param given.origins - where each of `settings` came from.
    * @param given.trustedVaults - addresses pinned in the user file or in `ENVDRIFT_TRUSTED_VAULTS`.
+   * @param given.namedByMachine - addresses that a flag or a variable names for a vault of this provider:
+   *   the token here was made for one of them, so a repository file may name no other.
    */
   readonly resolve: (given: {
     readonly settings: Settings
@@ -88,6 +92,7 @@ export type ProviderSpec = {
     readonly env: Env
     readonly ci: boolean
     readonly trustedVaults: readonly string[]
+    readonly namedByMachine?: readonly string[]
   }) => Resolved
 }
 

@@ -13,7 +13,7 @@ export function printable(text: string): string {
       .replaceAll(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, escapeOne)
       // no command starts with a digit, but accounts in ARNs and IPv6 addresses do
       .replaceAll(/:(?=:(?!\d))/g, ':\\')
-      .replaceAll(/##(?=vso\[|teamcity\[)/gi, '#\\#')
+      .replaceAll(/##(?=(?:vso|teamcity)?\[)/gi, '#\\#')
   )
 }
 

@@ -36,14 +36,18 @@ export async function coverageOf(
   return {total: all.length, uncovered: uncovered.toSorted(), required: coverage === 'required'}
 }
 
-/** The file's real path if it carries a public key; one that can't be read is no env file of ours. */
+/**
+ * The file's real path if something in it is encrypted by dotenvx, or it carries a public key. A file that is too large
+ * to look into may be one, and counts by its own path; a link to a device or out of the repository is none.
+ */
 async function encryptedFile(path: string, repository: string, files: SyncPorts['files']): Promise<string | undefined> {
   try {
     const read = await files.readAnyText(path, repository)
-    if (read === undefined || scanEnvFile(read.text).publicKeys.length === 0) return undefined
-    return await files.realPath(path)
+    if (read === undefined) return undefined
+    const {publicKeys, encrypted} = scanEnvFile(read.text)
+    return publicKeys.length + encrypted.length === 0 ? undefined : await files.realPath(path)
   } catch (error) {
-    if (error instanceof EnvdriftError) return undefined
-    throw error
+    if (!(error instanceof EnvdriftError)) throw error
+    return error.code === 'FILE_TOO_LARGE' || error.code === 'FILE_UNREADABLE' ? path : undefined
   }
 }

@@ -492,12 +492,38 @@ describe('who may set what', () => {
     expect((await vaultsOf(place, text('https://vault.example.com:8200'), {ci: true})).warnings).toEqual([])
     expect(await failureOf(place, text('https://evil.example'))).toMatchObject({
       code: 'CONFIG_NOT_ALLOWED',
-      message: expect.stringContaining('is not in trusted_vaults (https://vault.example.com:8200)'),
+      message: expect.stringContaining(
+        'is none of the addresses that this machine trusts (https://vault.example.com:8200)',
+      ),
     })
     // The variable stands over the user file.
     const env = {ENVDRIFT_TRUSTED_VAULTS: 'https://evil.example'}
     expect((await vaultsOf(place, text('https://evil.example'), {}, env)).vaults['default']).toBeDefined()
     expect((await failureOf(place, text('https://vault.example.com:8200'), {}, env)).code).toBe('CONFIG_NOT_ALLOWED')
+  })
+
+  it.each<[string, ConfigFlags, Record<string, string>]>([
+    ['--vault-url', {vaultUrl: 'https://vault.corp.example'}, {}],
+    ['ENVDRIFT_VAULT_URL', {}, {ENVDRIFT_VAULT_URL: 'https://vault.corp.example'}],
+  ])('C137 %s pins: a vault that the repository declares elsewhere gets no token', async (_, flags, env) => {
+    const declared = (url: string): string =>
+      `[vault]\nprovider = "hashicorp"\n[vaults.other]\nprovider = "hashicorp"\nurl = "${url}"\n[vault.sync]\ndefault_vault_name = "other"\n${mapping()}`
+    expect(await failureOf(await makePlace(), declared('https://evil.example'), flags, env)).toMatchObject({
+      code: 'CONFIG_NOT_ALLOWED',
+      message: expect.stringContaining('https://vault.corp.example'),
+    })
+    const same = await vaultsOf(await makePlace(), declared('https://vault.corp.example/'), flags, env)
+    expect(same.vaults['other']).toBeDefined()
+  })
+
+  it('takes slashes by the thousand in linear time, and no control character in a namespace', async () => {
+    const slashes = '/'.repeat(400_000)
+    const text = (more: string): string => `[vault.hashicorp]\nurl = "https://vault.example.com"\n${more}\n${mapping()}`
+    const error = await failureOf(await makePlace(), text(`mount = "a${slashes}b"`))
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect((await failureOf(await makePlace(), text(String.raw`namespace = "a\nX-Evil: 1"`))).message).toContain(
+      'control character',
+    )
   })
 
   it('C137 refuses ENVDRIFT_TRUSTED_VAULTS that is no list of addresses', async () => {

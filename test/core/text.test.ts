@@ -12,6 +12,7 @@ it.each([
   ['::group::x', String.raw`:\:group:\:x`],
   ['::Warning file=a::x', String.raw`:\:Warning file=a:\:x`],
   ['##vso[task.setvariable]x', String.raw`##\#vso[task.setvariable]x`.replace('##\\#', '#\\#')],
+  ['##[add-mask]x', '#\\#[add-mask]x'],
   ['\u202Egnp.exe', String.raw`\u{202e}gnp.exe`],
   ['my\u200Bapp', String.raw`my\u{200b}app`],
   ['my\u2066app\uFEFF', String.raw`my\u{2066}app\u{feff}`],

@@ -5,6 +5,7 @@ export const spec: ProviderSpec = {
   title: 'HashiCorp Vault',
   settings: {
     url: {
+      receivesToken: true,
       type: 'string',
       trust: 'repository',
       variable: 'ENVDRIFT_VAULT_URL',
@@ -60,7 +61,7 @@ export const spec: ProviderSpec = {
   slashInNames: true,
   checkSecretName: (name, version) => {
     if (name.startsWith('/') || name.endsWith('/')) return 'must not start or end with a slash (HashiCorp Vault)'
-    if (name.split('/').some((part) => ['', '.', '..'].includes(part)))
+    if (name.split('/').some((part) => ['', '.', '..'].includes(part) || hasControl(part)))
       return 'must not hold an empty part, `.` or `..` between its slashes (HashiCorp Vault)'
     // eslint-disable-next-line no-control-regex
     if (/[\u0000-\u001f\u007f]/.test(name)) return 'must not hold control characters'
@@ -68,7 +69,7 @@ export const spec: ProviderSpec = {
       ? undefined
       : 'has a secret_version that is not a whole number from 1 (HashiCorp Vault numbers its versions)'
   },
-  resolve: ({settings: given, origins, env, ci, trustedVaults}) => {
+  resolve: ({settings: given, origins, env, ci, trustedVaults, namedByMachine = []}) => {
     const problems: Problem[] = []
     const warnings: string[] = []
     const settings: Record<string, Settings[string]> = {mount: 'secret', kv_version: 2, auth: 'token', ...given}
@@ -101,13 +102,14 @@ export const spec: ProviderSpec = {
           text: `url ${printable(address)} and VAULT_ADDR ${printable(other)} differ, and your token belongs to one of them: make them equal, unset VAULT_ADDR, or list both in trusted_vaults of your user file`,
         })
       } else if (isWritten && origins['url'] === 'repository' && !pinned) {
-        if (trustedVaults.length > 0) {
+        const known = [...trustedVaults, ...namedByMachine].map((one) => vaultAddress(one) ?? '(no address)')
+        if (known.length > 0 && !known.includes(address)) {
           problems.push({
             code: 'CONFIG_NOT_ALLOWED',
             setting: 'url',
-            text: `url ${printable(address)} is not in trusted_vaults (${trustedVaults.map((one) => vaultAddress(one) ?? '(no address)').join(', ')}), so it gets no token: add it to trusted_vaults in your user file or to ENVDRIFT_TRUSTED_VAULTS if you trust it`,
+            text: `url ${printable(address)} is none of the addresses that this machine trusts (${known.map((one) => printable(one)).join(', ')}), so it gets no token: add it to trusted_vaults in your user file or to ENVDRIFT_TRUSTED_VAULTS if you trust it`,
           })
-        } else if (ci && fromEnvironment === undefined) {
+        } else if (known.length === 0 && ci && fromEnvironment === undefined) {
           warnings.push(
             `The address ${printable(address)} that receives the Vault token is set by a file that a pull request can change: set VAULT_ADDR or ENVDRIFT_TRUSTED_VAULTS in the pipeline to pin it.`,
           )
@@ -131,11 +133,13 @@ export const spec: ProviderSpec = {
     }
 
     const namespace = slashless(settings['namespace'] ?? trimmed(env['VAULT_NAMESPACE']))
+    if (hasControl(namespace))
+      problems.push({setting: 'namespace', text: 'namespace holds a control character: write its path, like team/app'})
     if (namespace !== undefined) settings['namespace'] = namespace
     const caFile = settings['ca_file'] ?? trimmed(env['VAULT_CACERT'])
     if (caFile !== undefined) settings['ca_file'] = caFile
     const mount = slashless(settings['mount'])
-    if (mount === undefined || mount.split('/').some((part) => ['', '.', '..'].includes(part))) {
+    if (mount === undefined || mount.split('/').some((part) => ['', '.', '..'].includes(part) || hasControl(part))) {
       problems.push({setting: 'mount', text: 'mount must be the path of a KV secrets engine, like secret or team/kv'})
     } else {
       settings['mount'] = mount
@@ -153,7 +157,7 @@ function vaultAddress(text: string): string | undefined {
   const url = URL.parse(text.trim())
   if (url === null || !/^https?:$/.test(url.protocol)) return undefined
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+  return `${url.origin}${withoutSlashes(url.pathname, 'end')}`
 }
 
 function isLoopback(host: string): boolean {
@@ -172,6 +176,17 @@ function trimmed(value: string | undefined): string | undefined {
 }
 
 function slashless(value: Settings[string] | undefined): string | undefined {
-  const text = typeof value === 'string' ? value.replace(/^\/+/, '').replace(/\/+$/, '') : ''
+  const text = typeof value === 'string' ? withoutSlashes(value, 'both') : ''
   return text === '' ? undefined : text
 }
+
+/** Not by a pattern: one for slashes at the end takes time with the square of the slashes in the middle. */
+function withoutSlashes(text: string, where: 'end' | 'both'): string {
+  let [start, end] = [0, text.length]
+  while (end > start && text[end - 1] === '/') end -= 1
+  if (where === 'both') while (start < end && text[start] === '/') start += 1
+  return text.slice(start, end)
+}
+
+// eslint-disable-next-line no-control-regex
+const hasControl = (text: string | undefined): boolean => /[\u0000-\u001f\u007f]/.test(text ?? '')

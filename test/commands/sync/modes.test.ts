@@ -363,6 +363,15 @@ describe('coverage', () => {
     expect((await byFlag.sync(['--verify', '--ci', '--require-coverage'])).code).toBe(1)
   })
 
+  it('C124 counts a file whose header somebody took out, and one that is too large to look into', async () => {
+    const {sync, workspace} = await withUncovered()
+    const text = workspace.read('forgotten/.env.production')
+    workspace.write('forgotten/.env.production', text.replace(/^DOTENV_PUBLIC_KEY.*\n/m, ''))
+    expect((await sync(['--verify', '--ci', '--require-coverage'])).code).toBe(1)
+    workspace.write('forgotten/.env.production', `${text}#${' '.repeat(1024 * 1024)}\n`)
+    expect((await sync(['--verify', '--ci', '--require-coverage'])).code).toBe(1)
+  })
+
   it('C124 counts neither what git ignores nor another repository', async () => {
     const {sync, workspace, key} = await makeUsualProject()
     const text = encryptEnvFile('DOTENV_PUBLIC_KEY_PRODUCTION', key.publicKey, {A: '1'})
@@ -413,6 +422,25 @@ describe('the command line and the configuration', () => {
     const run = await envdrift(['sync'], {cwd: workspace.root})
     expect(run.code).toBe(1)
     expect(run.stderr).toMatch(/TOML syntax error in .*envdrift\.toml/)
+  })
+
+  it('does not follow a configuration out of the repository, and quotes nothing of what lies there', async () => {
+    const {workspace, env} = await makeUsualProject()
+    const {symlinkSync, writeFileSync} = await import('node:fs')
+    writeFileSync(`${workspace.home}/env.sh`, 'VAULT_TOKEN=canary-of-the-home\n')
+    symlinkSync(`${workspace.home}/env.sh`, workspace.path('pair.txt'))
+    const run = await envdrift(['sync', '-c', 'pair.txt', '-p', 'aws'], {cwd: workspace.root, env})
+    expect(run.code).toBe(1)
+    expect(run.stderr).toContain('leads out of the repository')
+    expect(run.stdout + run.stderr).not.toContain('canary-of-the-home')
+  })
+
+  it('ends at once on a key of 60,000 parts', async () => {
+    const {sync, workspace} = await makeUsualProject()
+    workspace.write('envdrift.toml', `"a"${'.a'.repeat(60_000)} = 1\n[vault]\nprovider = "azur"\n`)
+    const run = await sync([], {timeoutMs: 30_000})
+    expect(run.code).toBe(1)
+    expect(run.stderr).toContain('azur')
   })
 
   it('C90 warns of unknown keys on stderr, and goes on', async () => {

@@ -360,6 +360,17 @@ describe('--validate-schema', () => {
     expect(run.stdout + run.stderr).not.toContain('canary-value')
   })
 
+  it('has no value spelt out by a schema that tries it letter by letter', async () => {
+    const {sync, workspace} = await withValues({DATABASE_URL: 'abc'})
+    const tries = [0, 1, 2].flatMap((at) =>
+      [...'abcdef'].map((other) => ({pattern: `^.{${at}}[^${other}]`, maxLength: at})),
+    )
+    workspace.write('spell.json', JSON.stringify({type: 'object', properties: {DATABASE_URL: {allOf: tries}}}))
+    const run = await sync(['--validate-schema', '-s', 'spell.json', '--ci', '--verify'])
+    expect(run.code).toBe(1)
+    expect(run.stdout.match(/DATABASE_URL: .*/g)).toEqual(['DATABASE_URL: maxLength', 'DATABASE_URL: pattern'])
+  })
+
   it('takes a Standard Schema from a module that a person named', async () => {
     const {sync} = await withValues({PORT: '80'})
     expect((await sync(['--validate-schema', '-s', 'schemas/svc.mjs:settings'])).stdout).toContain('Schema: valid')

@@ -20,14 +20,20 @@ export function commandLineError(error: unknown, commands: readonly string[] = [
   if (!(error instanceof Error)) return undefined
   const {oclif, parse} = error as OclifError
   if (parse === undefined && oclif?.exit !== 2 && oclif?.exit !== 127) return undefined
-  return new EnvdriftError('USAGE', printable(sentence(error)), {
+  return new EnvdriftError('USAGE', printable(sentence(error, commands)), {
     suggestions: [remedy(error, commands)],
     cause: error,
   })
 }
 
-function sentence({name, message, parse, args}: OclifError): string {
-  if (parse === undefined && isUnknownCommand(message)) return 'There is no such command'
+function sentence({name, message, parse, args}: OclifError, commands: readonly string[]): string {
+  if (parse === undefined && isUnknownCommand(message)) {
+    const typed = message.split(' ')[1]?.replaceAll(':', ' ') ?? ''
+    const command = commands.find((one) => typed.startsWith(`${one} `))
+    return command === undefined
+      ? 'There is no such command'
+      : `envdrift ${command} takes no argument, and was given one`
+  }
   if (parse !== undefined && Array.isArray(args) && message.startsWith('Unexpected argument')) {
     return `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
   }
@@ -43,7 +49,9 @@ function remedy({parse, message}: OclifError, commands: readonly string[]): stri
   const [, id] = /^command (\S+) not found$/.exec(message) ?? []
   if (parse !== undefined || id === undefined) return 'Run the command with --help to see what it takes.'
   const typed = id.replaceAll(':', ' ')
-  const near = commands.find((command) => typed.startsWith(`${command} `)) ?? closest(typed, commands)
+  const whole = commands.find((command) => typed.startsWith(`${command} `))
+  if (whole !== undefined) return `Run \`envdrift ${whole} --help\` to see what it takes.`
+  const near = closest(typed, commands)
   return near === undefined
     ? 'Run `envdrift --help` to see the commands.'
     : `Did you mean \`envdrift ${near}\`? \`envdrift --help\` shows all commands.`

@@ -48,6 +48,10 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     {stream: process.stderr, width: widthOf(process.stderr, process.env)},
     signal,
   )
+  const say = (message: string): void => {
+    progress.clear()
+    warn(message)
+  }
   const interactive = !flags.ci && process.stdin.isTTY
   const options: SyncOptions = {
     verify: flags.verify,
@@ -62,9 +66,9 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
       connect: connectWith({
         config,
         interactive,
-        token: await tokenOf(flags, warn),
-        warn,
-        vaultPassword: vaultPassword(flags, {interactive, warn, signal}),
+        token: await tokenOf(flags, say),
+        warn: say,
+        vaultPassword: vaultPassword(flags, {interactive, warn: say, signal}),
       }),
       files: makeFiles(config, signal, () => new Date()),
       git: makeGit(signal),
@@ -73,7 +77,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
         return prompt.ask(question)
       },
       progress: progress.show,
-      warn,
+      warn: say,
       signal,
     })
     return syncResult(report)

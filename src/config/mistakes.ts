@@ -33,19 +33,24 @@ const precedence: readonly MistakeCode[] = [
   'NOT_THERE_YET',
 ]
 
-/** @throws EnvdriftError with all the mistakes, each with its line and column; nothing when there are none. */
-export async function throwMistakes({mistakes}: Remarks): Promise<void> {
+/**
+ * @throws EnvdriftError with all the mistakes, each with its line and column; nothing when there are none. What would only
+ *   have been a warning (a mistyped key) may be what is missing elsewhere: it comes before the general advice.
+ */
+export async function throwMistakes({mistakes, warnings}: Remarks): Promise<void> {
   if (mistakes.length === 0) return
   const codes = new Set(mistakes.map(({code = 'CONFIG_INVALID'}) => code))
   const code = precedence.find((one) => codes.has(one)) ?? 'CONFIG_INVALID'
   const lines = await describe(mistakes)
   const rest = mistakes.length > maxShown ? [`and ${mistakes.length - maxShown} more`] : []
+  const advice = suggestionFor(code)
+  const [first, ...others] = [...(await describe(warnings)).slice(0, maxShown), advice]
   throw new EnvdriftError(
     code,
     lines.length === 1
       ? lines[0]!
       : [`${mistakes.length} mistakes in the configuration:`, ...lines.slice(0, maxShown), ...rest].join('\n  '),
-    {suggestions: [suggestionFor(code)]},
+    {suggestions: [first, ...others]},
   )
 }
 

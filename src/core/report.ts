@@ -83,8 +83,9 @@ export const shownMessage = (error: EnvdriftError): string => withoutKeys(shownL
 /** A service may quote in its own sentence what it was sent; nothing of ours is as long as a private key. */
 const withoutKeys = (text: string): string => text.replaceAll(/(?<![\da-f])[\da-f]{64}(?![\da-f])/gi, '(64 hex digits)')
 
-const shownLines = ({code, message}: EnvdriftError): string =>
-  code === 'UNEXPECTED'
+/** Only a list of mistakes in a configuration, each escaped already, and our own stack traces have lines. */
+const shownLines = ({code, message, reason}: EnvdriftError): string =>
+  code === 'UNEXPECTED' || reason === 'config'
     ? message
         .split('\n')
         .map((line) => printable(line))

@@ -410,7 +410,8 @@ async function removeOldBackups({directory}: Location): Promise<void> {
     .map((name) => ({name, match: backupName.exec(name)}))
     .filter(({match}) => match !== null)
     .map(({name, match}) => ({name, time: match![1]!, gen: Number(match![2])}))
-    .toSorted((a, b) => b.gen - a.gen || (a.time < b.time ? 1 : -1))
+    // By time first: after an older vault was put back, its generations are lower than those of the copies before.
+    .toSorted((a, b) => (a.time === b.time ? b.gen - a.gen : a.time < b.time ? 1 : -1))
   for (const {name} of copies.slice(keptBackups)) await unlink(join(folder, name)).catch(() => {})
 }
 
@@ -470,7 +471,8 @@ const notFound = (path: string, cause: unknown): EnvdriftError => {
   return new EnvdriftError('VAULT_NOT_FOUND', `There is no vault at ${printable(path)}`, {
     suggestions: [
       ...(isItsFile ? (['Name the directory of the vault, not the file in it.'] as const) : []),
-      `Make one with \`envdrift vault init ${shellWord(path)}\`.`,
+      'If there was one, take vault.enc back from git, from another copy, or the newest of its backups/ (which lacks the last change).',
+      `Make a new one with \`envdrift vault init ${shellWord(path)}\`.`,
       'Or name the directory of an existing one: `path` in [vault.local], or ENVDRIFT_VAULT_PATH.',
     ] as [string, ...string[]],
     cause,

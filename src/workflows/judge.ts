@@ -177,7 +177,14 @@ function notInVault({ref, key}: Mapping, provider: Provider | undefined): Envdri
     'NOT_IN_VAULT',
     `Secret not found: ${printable(ref.name)}${version} is not in ${place} (wanted for ${key})`,
     {
-      suggestions: provider?.remedies(ref) ?? ['Store the key there, or correct secret_name in the configuration.'],
+      suggestions: withCheck(provider?.remedies(ref)) ?? [
+        'Store the key there, or correct secret_name in the configuration.',
+      ],
     },
   )
 }
+
+const withCheck = (remedies: readonly [string, ...string[]] | undefined): readonly [string, ...string[]] | undefined =>
+  remedies === undefined
+    ? undefined
+    : ['Check secret_name in the configuration; or store the key in the vault:', ...remedies]

@@ -28,13 +28,15 @@ export function backoffPolicy(place: string, callTimeoutMs: number, onRetry: () 
   return {
     name: 'envdriftBackoffPolicy',
     sendRequest: async (request, next) => {
-      // A request is sent again after its login challenge, too, which is no trouble.
-      if (calls.get(request)?.troubled === true) onRetry()
       const call = calls.get(request) ?? {startedAt: Date.now(), throttled: 0, troubled: false}
       calls.set(request, call)
-      call.troubled = true
-      const response = await next(request)
-      call.troubled = response.status === 429 || response.status >= 500
+      const response = await next(request).catch((error: unknown) => {
+        call.troubled = true
+        throw error
+      })
+      call.troubled ||= response.status === 429 || response.status >= 500
+      // Only what helped is worth a word; what didn't is an error with its own.
+      if (call.troubled && response.status < 400) onRetry()
       if (response.status !== 429 && response.status !== 503) return response
 
       const leftMs = callTimeoutMs - (Date.now() - call.startedAt)

@@ -94,9 +94,9 @@ export async function makeClient(
       }
       if (!again || performance.now() + waitMs >= until) {
         if ('failed' in outcome) throw connectionError(outcome.failed, place)
+        if (n > 1 && outcome.status < 400) vault.onRetry()
         return outcome
       }
-      vault.onRetry()
       await sleep(waitMs, undefined, {signal})
     }
   }

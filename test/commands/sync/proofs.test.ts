@@ -363,7 +363,7 @@ describe('--validate-schema', () => {
   it('has no value spelt out by a schema that tries it letter by letter', async () => {
     const {sync, workspace} = await withValues({DATABASE_URL: 'abc'})
     const tries = [0, 1, 2].flatMap((at) =>
-      [...'abcdef'].map((other) => ({pattern: `^.{${at}}[^${other}]`, maxLength: at})),
+      Array.from('abcdef', (other) => ({pattern: `^.{${at}}[^${other}]`, maxLength: at})),
     )
     workspace.write('spell.json', JSON.stringify({type: 'object', properties: {DATABASE_URL: {allOf: tries}}}))
     const run = await sync(['--validate-schema', '-s', 'spell.json', '--ci', '--verify'])

@@ -49,12 +49,13 @@ export const workspaceAround = (directory: string): Workspace | undefined =>
  * Every one holds `canary/.env.production`: `$(touch …)` in the clear and inside a ciphertext. The runner looks after each
  * run whether somebody executed it.
  *
+ * @param options.hideCanary - false: git sees the canary's folder, which it is told to ignore otherwise.
  * @param options.canaryHeader - give the canary its `DOTENV_PUBLIC_KEY_PRODUCTION`, too. It counts as an encrypted env
  * file then, so coverage names it unless it is mapped.
  */
 export function makeWorkspace(
   files: Readonly<Record<string, string>> = {},
-  {canaryHeader = false}: {readonly canaryHeader?: boolean} = {},
+  {canaryHeader = false, hideCanary = true}: {readonly canaryHeader?: boolean; readonly hideCanary?: boolean} = {},
 ): Workspace {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'envdrift-test-')))
   const [root, home, temporary] = [join(base, 'repository'), join(base, 'home'), join(base, 'temporary')]
@@ -95,7 +96,7 @@ export function makeWorkspace(
   workspace.git('config', 'user.email', 'test@example.com')
   workspace.write('canary/.env.production', canaryText(canary, canaryHeader))
   // Coverage would name it in every run that doesn't map it.
-  if (!canaryHeader) workspace.write('.git/info/exclude', '/canary/\n')
+  if (hideCanary && !canaryHeader) workspace.write('.git/info/exclude', '/canary/\n')
   for (const [name, text] of Object.entries(files)) workspace.write(name, text)
   return workspace
 }

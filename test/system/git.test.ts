@@ -8,7 +8,11 @@ import {describe, expect, it} from 'vitest'
 import {parseIndex} from '../../src/system/git-files.ts'
 import {ignoredFiles, isEnvFileName, listEnvFiles, repositoryRoot, trackedFiles} from '../../src/system/git.ts'
 import type {Workspace} from '../support/workspace.ts'
-import {makeWorkspace} from '../support/workspace.ts'
+import * as support from '../support/workspace.ts'
+
+/** These tests list all that git sees. */
+const makeWorkspace = (files: Readonly<Record<string, string>> = {}): support.Workspace =>
+  support.makeWorkspace(files, {hideCanary: false})
 
 /** With git, and on a machine that has none: the answers must be the same. */
 const ways = [

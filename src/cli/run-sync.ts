@@ -2,6 +2,7 @@ import {loadConfig} from '../config/load.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Result} from '../core/report.ts'
 import {Secret} from '../core/secret.ts'
+import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
 import {loadSchema} from './load-schema.ts'
@@ -52,7 +53,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     progress.clear()
     warn(message)
   }
-  const interactive = !flags.ci && process.stdin.isTTY
+  const interactive = !flags.ci && process.stdin.isTTY && process.stderr.isTTY
   const options: SyncOptions = {
     verify: flags.verify,
     force: flags.force,
@@ -66,6 +67,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
       connect: connectWith({
         config,
         interactive,
+        ...(interactive && {ask: (question) => askPerson(question, signal, progress.clear)}),
         token: await tokenOf(flags, say),
         warn: say,
         vaultPassword: vaultPassword(flags, {interactive, warn: say, signal}),
@@ -115,6 +117,18 @@ function refuseSenseless(flags: SyncFlags): void {
   if (flags['skip-key-match'] && flags.verify) {
     refuse('--skip-key-match makes no sense with --verify, which installs nothing', 'Leave one of them out.')
   }
+}
+
+/** A question of a vault's login, on the terminal. */
+async function askPerson(
+  question: string,
+  signal: AbortSignal,
+  clearProgress: () => void,
+): Promise<Secret | undefined> {
+  const {askHidden} = await import('./hidden-question.ts')
+  clearProgress()
+  const answer = await askHidden(`${printable(question)}: `, {input: process.stdin, output: process.stderr, signal})
+  return answer === undefined || answer.trim() === '' ? undefined : new Secret(answer.trim())
 }
 
 /** `--token -` reads stdin; anything else on a command line is open to every process of the machine. */

@@ -86,6 +86,7 @@ export function makeGit(signal: AbortSignal): Git {
 export type HostOptions = {
   readonly config: Pick<Config, 'maxWorkers' | 'callTimeoutMs'>
   readonly interactive: boolean
+  readonly ask?: Host['ask']
   readonly token: Secret | undefined
   readonly warn: (message: string) => void
   readonly vaultPassword: Host['vaultPassword']
@@ -95,6 +96,7 @@ export type HostOptions = {
 export function connectWith({
   config,
   interactive,
+  ask,
   token,
   warn,
   vaultPassword,
@@ -107,6 +109,7 @@ export function connectWith({
     interactive,
     warn,
     vaultPassword,
+    ...(ask === undefined ? {} : {ask}),
     ...(token === undefined ? {} : {token}),
   }
   return async ({name, provider: id, settings}) => {

@@ -96,6 +96,9 @@ export type ProviderSpec = {
   }) => Resolved
 }
 
+/** What an adapter writes into a suggestion where the one who was refused belongs: `--assignee PRINCIPAL`. */
+export const principalPlaceholder = 'PRINCIPAL'
+
 /** What an adapter may use of the machine. `cli/wire.ts` makes it. */
 export type Host = {
   readonly env: Env
@@ -109,6 +112,8 @@ export type Host = {
   readonly token?: Secret
   /** A person sits at a terminal, so a browser login or a question is possible. */
   readonly interactive: boolean
+  /** Asks that person for something that isn't shown (a one-time code); left out where nobody is there. `undefined`: no answer. */
+  readonly ask?: (question: string) => Promise<Secret | undefined>
   /** Prints a warning on stderr, once per text. */
   readonly warn: (message: string) => void
   /** The password of an embedded vault, from the sources that the command allows, in their order. */

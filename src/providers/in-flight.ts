@@ -133,6 +133,23 @@ export async function withDeadline<T>(call: (signal: AbortSignal) => Promise<T>,
 export const retryNote = (place: string): string =>
   `${place} was throttled or out of order for a moment; some calls were made again`
 
+/**
+ * The service asks us to wait longer than a call may take: it ends at once, since waiting could not help.
+ *
+ * @param waitMs - what its Retry-After says, in milliseconds.
+ */
+export const tooLongToWait = (place: string, waitMs: number, callTimeoutMs: number): EnvdriftError =>
+  new EnvdriftError(
+    'THROTTLED',
+    `${place} is throttling us and asks to wait ${Math.ceil(waitMs / 1000)} s, which is longer than the ${callTimeoutMs / 1000} s that one call may take`,
+    {
+      suggestions: [
+        `Run the command again in ${Math.ceil(waitMs / 1000)} s, or raise timeout under [vault.sync].`,
+        'A lower max_workers under [vault.sync] asks for less at once.',
+      ],
+    },
+  )
+
 /** Errors of ours as they are; anything else is a bug in an adapter, and says so. `doing` completes "could not …". */
 export function asEnvdriftError(error: unknown, doing: string): EnvdriftError {
   if (error instanceof EnvdriftError) return error

@@ -20,6 +20,11 @@ export type Identity = {
   /** `environment variables`, `~/.vault-token`, … */
   readonly credential: string
   readonly until: Date | 'unknown'
+  /**
+   * The same as a command that grants access names it: an ARN, an object id, `serviceAccount:EMAIL`. It takes the place of
+   * the word `principalPlaceholder` in the suggestions of a FORBIDDEN.
+   */
+  readonly principal?: string
 }
 
 /** One vault that can be read and written. Function-typed properties, so that it can be destructured. */

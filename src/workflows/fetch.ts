@@ -1,8 +1,10 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import {refId, type SecretRef} from '../core/mapping.ts'
+import {principalPlaceholder} from '../core/provider-spec.ts'
+import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
-import type {Fetched, Provider} from '../providers/provider.ts'
+import type {Fetched, Identity, Provider} from '../providers/provider.ts'
 import type {SyncPorts} from './ports.ts'
 
 /** The vaults of a run, connected; each is asked once for each of its secrets. */
@@ -81,17 +83,21 @@ async function nameIdentity(
     answer.kind === 'failed' && answer.error.code === 'FORBIDDEN' ? [{id, ref: answer.ref, error: answer.error}] : [],
   )
   const vaults = [...new Set(refused.map(({ref}) => ref.vault))]
-  const names = new Map(
+  const identities = new Map(
     await Promise.all(vaults.map(async (vault) => [vault, await identityIn(providers.get(vault), signal)] as const)),
   )
   for (const {id, ref, error} of refused) {
-    const name = names.get(ref.vault)
-    if (name === undefined) continue
-    const [first = 'Ask for access.', ...more] = error.suggestions
+    const identity = identities.get(ref.vault)
+    if (identity === undefined) continue
+    const {principal} = identity
+    const [first = 'Ask for access.', ...more] = error.suggestions.map((text) =>
+      principal === undefined ? text : text.replaceAll(principalPlaceholder, () => shellWord(principal)),
+    )
+    const who = `${printable(identity.who)} by ${printable(identity.credential)}`
     answers.set(id, {
       kind: 'failed',
       ref,
-      error: new EnvdriftError('FORBIDDEN', `${error.message} (logged in as ${name})`, {
+      error: new EnvdriftError('FORBIDDEN', `${error.message} (logged in as ${who})`, {
         suggestions: [first, ...more],
         cause: error,
       }),
@@ -99,10 +105,9 @@ async function nameIdentity(
   }
 }
 
-async function identityIn(provider: Provider | undefined, signal: AbortSignal): Promise<string | undefined> {
+async function identityIn(provider: Provider | undefined, signal: AbortSignal): Promise<Identity | undefined> {
   try {
-    const identity = await provider?.whoami(AbortSignal.any([signal, AbortSignal.timeout(whoamiMs)]))
-    return identity === undefined ? undefined : `${printable(identity.who)} by ${printable(identity.credential)}`
+    return await provider?.whoami(AbortSignal.any([signal, AbortSignal.timeout(whoamiMs)]))
   } catch (error) {
     // Who may not read often may not ask who they are either: then the message goes without.
     if (error instanceof EnvdriftError) return undefined

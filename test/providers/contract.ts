@@ -6,6 +6,7 @@ import {refId, type SecretRef} from '../../src/core/mapping.ts'
 import type {Host} from '../../src/core/provider-spec.ts'
 import {Secret} from '../../src/core/secret.ts'
 import type {Fetched, Provider} from '../../src/providers/provider.ts'
+import type {Network} from '../support/gate.ts'
 
 /** One request for a secret, as the server saw it. Concurrency and order are asserted from this log, never from a clock. */
 export type LoggedRead = {readonly name: string; readonly inFlight: number}
@@ -35,6 +36,26 @@ export type Bed = {
   readonly reads: () => readonly LoggedRead[]
   /** How many logins (token requests) the service has seen. */
   readonly logins: () => number
+  /** Gone for good: its newest version is destroyed, the secret itself may still be listed. */
+  readonly destroy?: (name: string) => Promise<void>
+  /** Our login was good and has run out: from now on the service says what it says of an expired one. */
+  readonly expireLogin?: () => Promise<void>
+  /** A provider whose place (vault, mount, project, region) does not exist, with the same good credentials. */
+  readonly elsewhere?: (host?: Partial<Host>) => Promise<Provider>
+  /** The largest value that the service takes, in bytes. */
+  readonly largest?: number
+  /** A name that the service refuses, and that a configuration therefore refuses before. */
+  readonly badName?: string
+  /** What can go wrong on the way: the bed's provider reaches the service through it. */
+  readonly network?: Network
+  /** A provider of the same service with TLS and a certificate that nobody here trusts. */
+  readonly connectUntrusted?: (host?: Partial<Host>) => Promise<Provider>
+  /** A provider that is told of a proxy in the way its users would (HTTPS_PROXY), and how many tunnels that proxy has made. */
+  readonly connectThroughProxy?: (
+    host?: Partial<Host>,
+  ) => Promise<{readonly provider: Provider; readonly tunnels: () => number}>
+  /** The clock of the service differs from ours by so many milliseconds from now on. */
+  readonly skewClock?: (ms: number) => void
   /** Texts that no message may hold: tokens, passwords, secret access keys, signatures of the bed's login. */
   readonly credentials?: readonly string[]
   /** The suite may have called it before, to see a server that is down; `silence` must not keep it waiting. */

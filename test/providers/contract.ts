@@ -1,3 +1,4 @@
+import {appendFileSync} from 'node:fs'
 import {inspect} from 'node:util'
 
 import {afterEach, describe, expect, it} from 'vitest'
@@ -62,24 +63,38 @@ export type Bed = {
   readonly stop: () => Promise<void>
 }
 
-type BedCapability =
-  | 'seedBinary'
-  | 'addVersion'
-  | 'forbid'
-  | 'rejectLogin'
-  | 'disable'
-  | 'remove'
-  | 'fail'
-  | 'delay'
-  | 'silence'
-  | 'credentials'
+/** The members of {@link Bed} that some service or bed may lack. */
+const bedCapabilities = [
+  'seedBinary',
+  'addVersion',
+  'forbid',
+  'rejectLogin',
+  'expireLogin',
+  'disable',
+  'remove',
+  'destroy',
+  'elsewhere',
+  'largest',
+  'badName',
+  'fail',
+  'delay',
+  'silence',
+  'network',
+  'connectUntrusted',
+  'connectThroughProxy',
+  'skewClock',
+  'credentials',
+] as const satisfies readonly (keyof Bed)[]
+
+type BedCapability = (typeof bedCapabilities)[number]
 
 /**
  * What some service or bed can't do, by name: an optional member of {@link Bed}, or
  * `empty` (hold an empty secret), `down` (be a server that is down), `parallel` (be asked for one secret at a time),
- * `compareAndSet` (see that another version is current).
+ * `compareAndSet` (see that another version is current), `retryAfter` (name a time after which to ask again),
+ * `resetOnce` (reset a single connection).
  */
-export type Capability = BedCapability | 'empty' | 'down' | 'parallel' | 'compareAndSet'
+export type Capability = BedCapability | 'empty' | 'down' | 'parallel' | 'compareAndSet' | 'retryAfter' | 'resetOnce'
 
 /** A host as the suite's beds use it: this process's environment, nobody at the terminal, no embedded vault. */
 export const testHost = (over: Partial<Host> = {}): Host => ({
@@ -120,6 +135,28 @@ export function gist(answer: Fetched): string {
 /** All that could be printed of an error, its cause and everything below it included. */
 export const everythingOf = (error: unknown): string =>
   inspect(error, {depth: Infinity, showHidden: true, getters: false})
+
+/**
+ * {@link readAll}, written down where ENVDRIFT_CONTRACT_TABLE names a file: one line of JSON for a row of the table
+ * provider, situation, outcome, how long it took and how many requests for secrets the service saw.
+ */
+async function observe(
+  provider: string,
+  situation: string,
+  bed: Bed,
+  reading: () => Promise<readonly Fetched[]>,
+): Promise<readonly Fetched[]> {
+  const [start, before] = [performance.now(), bed.reads().length]
+  const answers = await reading()
+  const file = process.env['ENVDRIFT_CONTRACT_TABLE']
+  if (file !== undefined) {
+    const outcome = [...new Set(answers.map((answer) => (answer.kind === 'failed' ? answer.error.code : answer.kind)))]
+    const requests = bed.reads().length - before
+    const ms = Math.round(performance.now() - start)
+    appendFileSync(file, `${JSON.stringify({provider, situation, outcome: outcome.join(', '), ms, requests})}\n`)
+  }
+  return answers
+}
 
 const ref = (name: string, version?: string): SecretRef => ({
   vault: 'default',
@@ -186,26 +223,28 @@ export function providerContract(
       }
     }
 
+    /** Reads `names`, and notes what came of it as a row of the table. */
+    const look = (
+      situation: string,
+      bed: Bed,
+      provider: Provider,
+      names: readonly (string | SecretRef)[] = ['myapp-production'],
+    ): Promise<readonly Fetched[]> =>
+      observe(name, situation, bed, () =>
+        readAll(
+          provider,
+          names.map((one) => (typeof one === 'string' ? ref(one) : one)),
+        ),
+      )
+
     function failures(answers: readonly Fetched[]): readonly Error[] {
       return answers.flatMap((answer) => (answer.kind === 'failed' ? [answer.error] : []))
     }
 
     it('can do all that is not declared missing', async () => {
       const bed = await bedOf()
-      const optional: readonly BedCapability[] = [
-        'seedBinary',
-        'addVersion',
-        'forbid',
-        'rejectLogin',
-        'disable',
-        'remove',
-        'fail',
-        'delay',
-        'silence',
-        'credentials',
-      ]
-      expect(optional.filter((member) => (bed as Bed)[member] === undefined)).toEqual(
-        optional.filter((member) => lacks[member] !== undefined),
+      expect(bedCapabilities.filter((member) => (bed as Bed)[member] === undefined)).toEqual(
+        bedCapabilities.filter((member) => lacks[member] !== undefined),
       )
     })
 
@@ -224,7 +263,7 @@ export function providerContract(
     claim('reads back an empty secret as found and empty', ['empty'], async () => {
       const bed = await bedOf()
       await bed.seed('myapp-production', '')
-      const [answer] = await readAll(await connect(bed), [ref('myapp-production')])
+      const [answer] = await look('empty', bed, await connect(bed))
       expect(gist(answer!)).toBe('found ')
     })
 
@@ -233,7 +272,8 @@ export function providerContract(
       await bed.seed('myapp-production', 'here')
       const provider = await connect(bed)
       const missing = ref('myapp-staging')
-      expect((await readAll(provider, [ref('myapp-production'), missing])).map(gist)).toEqual(['found here', 'absent'])
+      expect((await look('present', bed, provider)).map(gist)).toEqual(['found here'])
+      expect((await look('absent', bed, provider, [missing])).map(gist)).toEqual(['absent'])
       expect(provider.remedies(missing).join('\n')).toContain('myapp-staging')
     })
 
@@ -246,9 +286,16 @@ export function providerContract(
       await bed.seed('myapp-production', 'held-back')
       await bed.seed('myapp-staging', 'open')
       await bed.forbid('myapp-production')
-      const answers = await readAll(await connect(bed), [ref('myapp-production'), ref('myapp-staging')])
+      const answers = await look('forbidden, beside one that is not', bed, await connect(bed), [
+        'myapp-production',
+        'myapp-staging',
+      ])
       expect(answers.map(gist)).toEqual(['FORBIDDEN', 'found open'])
       expectDiscreet(bed, failures(answers), ['held-back'])
+      const [refusal] = answers
+      if (refusal?.kind !== 'failed') return expect.unreachable('not refused')
+      // What grants it comes first, and names the secret that it is about.
+      expect(refusal.error.suggestions[0]).toContain('myapp-production')
     })
 
     claim('takes a rejected login for what it is, and tries it once for all', ['rejectLogin'], async () => {
@@ -257,10 +304,7 @@ export function providerContract(
       for (const each of names) await bed.seed(each, 'unreachable-value')
       await bed.rejectLogin()
       const before = bed.logins()
-      const answers = await readAll(
-        await connect(bed, {maxInFlight: 4}),
-        names.map((each) => ref(each)),
-      )
+      const answers = await look('rejected login, 20 secrets', bed, await connect(bed, {maxInFlight: 4}), names)
       expect([...new Set(answers.map(gist))]).toEqual([expect.stringMatching(/^(NOT_LOGGED_IN|LOGIN_REFUSED)$/)])
       expect(bed.logins() - before).toBeLessThanOrEqual(1)
       // Those in flight may have been asked; nobody is asked after the first refusal.
@@ -271,7 +315,7 @@ export function providerContract(
     claim('C41 says KEY_BINARY for a payload that is not text', ['seedBinary'], async () => {
       const bed = await bedOf()
       await bed.seedBinary('myapp-production', Buffer.from([0x00, 0xff, 0xfe, 0x80, 0xc3, 0x28]))
-      const answers = await readAll(await connect(bed), [ref('myapp-production')])
+      const answers = await look('binary', bed, await connect(bed))
       expect(answers.map(gist)).toEqual(['KEY_BINARY'])
     })
 
@@ -279,7 +323,7 @@ export function providerContract(
       const bed = await bedOf()
       await bed.seed('myapp-production', 'switched-off')
       await bed.disable('myapp-production')
-      const answers = await readAll(await connect(bed), [ref('myapp-production')])
+      const answers = await look('disabled', bed, await connect(bed))
       expect(answers.map(gist)).toEqual(['SECRET_DISABLED'])
       expectDiscreet(bed, failures(answers), ['switched-off'])
     })
@@ -288,7 +332,7 @@ export function providerContract(
       const bed = await bedOf()
       await bed.seed('myapp-production', 'thrown-away')
       await bed.remove('myapp-production')
-      const answers = await readAll(await connect(bed), [ref('myapp-production')])
+      const answers = await look('deleted', bed, await connect(bed))
       expect(answers.map(gist)).toEqual(['SECRET_DELETED'])
       expectDiscreet(bed, failures(answers), ['thrown-away'])
     })
@@ -302,7 +346,7 @@ export function providerContract(
       if (first?.kind !== 'found') return expect.unreachable(`not found: ${gist(first!)}`)
       expect(first.version).toBeTruthy()
       const refs = [ref('myapp-production', first.version), ref('myapp-production')]
-      expect((await readAll(provider, refs)).map(gist)).toEqual(['found one', 'found two'])
+      expect((await look('pinned version', bed, provider, refs)).map(gist)).toEqual(['found one', 'found two'])
     })
 
     claim('shows earlier versions, newest first, without the current one', ['addVersion'], async () => {
@@ -327,7 +371,7 @@ export function providerContract(
       const bed = await bedOf()
       await bed.seed('myapp-production', 'patience')
       bed.fail(429, 1, 1)
-      const answers = await readAll(await connect(bed), [ref('myapp-production')])
+      const answers = await look('429 once, Retry-After 1', bed, await connect(bed))
       expect(answers.map(gist)).toEqual(['found patience'])
     })
 
@@ -336,7 +380,7 @@ export function providerContract(
         const bed = await bedOf()
         await bed.seed('myapp-production', 'patience')
         bed.fail(status, 1)
-        const answers = await readAll(await connect(bed), [ref('myapp-production')])
+        const answers = await look(`${status} once`, bed, await connect(bed))
         expect(answers.map(gist)).toEqual(['found patience'])
       })
     }
@@ -345,7 +389,7 @@ export function providerContract(
       const bed = await bedOf()
       await bed.seed('myapp-production', 'never-served')
       bed.fail(429, Infinity)
-      const answers = await readAll(await connect(bed), [ref('myapp-production')])
+      const answers = await look('429 for ever', bed, await connect(bed))
       expect(answers.map(gist)).toEqual(['THROTTLED'])
       expectDiscreet(bed, failures(answers))
     })
@@ -354,7 +398,7 @@ export function providerContract(
       const bed = await bedOf()
       await bed.seed('myapp-production', 'never-served')
       bed.fail(500, Infinity)
-      const answers = await readAll(await connect(bed), [ref('myapp-production')])
+      const answers = await look('500 for ever', bed, await connect(bed))
       expect(answers.map(gist)).toEqual(['SERVICE_ERROR'])
       expectDiscreet(bed, failures(answers))
     })
@@ -364,7 +408,7 @@ export function providerContract(
       await bed.seed('myapp-production', 'never-served')
       const provider = await connect(bed, {callTimeoutMs: 400})
       bed.silence()
-      const answers = await readAll(provider, [ref('myapp-production'), ref('myapp-staging')])
+      const answers = await look('silent from the start', bed, provider, ['myapp-production', 'myapp-staging'])
       expect(answers.map(gist)).toEqual(['TIMEOUT', 'TIMEOUT'])
       expectDiscreet(bed, failures(answers))
     })
@@ -374,7 +418,7 @@ export function providerContract(
       await bed.seed('myapp-production', 'never-served')
       const provider = await connect(bed)
       await bed.stop()
-      const answers = await readAll(provider, [ref('myapp-production')])
+      const answers = await look('server down', bed, provider)
       expect(answers.map(gist)).toEqual(['UNREACHABLE'])
       expect(failures(answers)[0]!.message).not.toMatch(/authenticat|credential|log ?in/i)
       expectDiscreet(bed, failures(answers))
@@ -425,10 +469,7 @@ export function providerContract(
         for (const each of names) await bed.seed(each, `value of ${each}`)
         bed.delay(20)
         const [readsBefore, loginsBefore] = [bed.reads().length, bed.logins()]
-        const answers = await readAll(
-          await connect(bed, {maxInFlight: 8}),
-          names.map((each) => ref(each)),
-        )
+        const answers = await look('40 secrets, 8 at once', bed, await connect(bed, {maxInFlight: 8}), names)
         expect(answers.map(gist)).toEqual(names.map((each) => `found value of ${each}`))
         const reads = bed.reads().slice(readsBefore)
         expect(reads).toHaveLength(40)
@@ -438,6 +479,174 @@ export function providerContract(
         expect(bed.logins() - loginsBefore).toBeLessThanOrEqual(1)
       },
     )
+
+    claim('reads 50 secrets at once without losing one', ['delay', 'parallel'], async () => {
+      const bed = await bedOf()
+      const names = Array.from({length: 50}, (_, n) => `service-${n}`)
+      for (const each of names) await bed.seed(each, `value of ${each}`)
+      const before = bed.reads().length
+      bed.delay(300)
+      const answers = await look('50 in flight', bed, await connect(bed, {maxInFlight: 50}), names)
+      expect(answers.map(gist)).toEqual(names.map((each) => `found value of ${each}`))
+      const peak = Math.max(
+        ...bed
+          .reads()
+          .slice(before)
+          .map(({inFlight}) => inFlight),
+      )
+      expect(peak).toBeGreaterThan(16)
+      expect(peak).toBeLessThanOrEqual(50)
+    })
+
+    claim('reads back the largest value that the service takes', ['largest'], async () => {
+      const bed = await bedOf()
+      const text = 'DOTENV_PRIVATE_KEY_SERVICE=0123456789abcdef\n'.repeat(30_000).slice(0, bed.largest)
+      expect(text).toHaveLength(bed.largest)
+      await bed.seed('myapp-production', text)
+      const [answer] = await look('largest value', bed, await connect(bed))
+      expect(answer).toMatchObject({kind: 'found'})
+      expect(gist(answer!) === `found ${text}`).toBe(true)
+    })
+
+    claim('refuses a name that the service can not hold, and never takes it for absent', ['badName'], async () => {
+      const bed = await bedOf()
+      const answers = await look('name that the service can not hold', bed, await connect(bed), [bed.badName])
+      expect(answers.map(gist)).toEqual([expect.stringMatching(/^(CONFIG_INVALID|BAD_REQUEST)$/)])
+    })
+
+    claim('says SECRET_DELETED for a destroyed version, never absent', ['destroy'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'burnt')
+      await bed.destroy('myapp-production')
+      const answers = await look('destroyed', bed, await connect(bed))
+      expect(answers.map(gist)).toEqual(['SECRET_DELETED'])
+      expectDiscreet(bed, failures(answers), ['burnt'])
+    })
+
+    claim('takes an expired login for what it is, and says how to log in', ['expireLogin'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'unreachable-value')
+      const provider = await connect(bed)
+      await bed.expireLogin()
+      const answers = await look('expired login', bed, provider, ['myapp-production', 'myapp-staging'])
+      expect([...new Set(answers.map(gist))]).toEqual([expect.stringMatching(/^(NOT_LOGGED_IN|LOGIN_REFUSED)$/)])
+      expectDiscreet(bed, failures(answers), ['unreachable-value'])
+    })
+
+    claim('never says absent in a place that is not there', ['elsewhere'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'here')
+      const provider = await bed.elsewhere()
+      connected.push(provider)
+      const answers = await look('place that is not there', bed, provider)
+      expect(answers.map(gist)).toEqual([
+        expect.stringMatching(/^(VAULT_NOT_FOUND|FORBIDDEN|UNREACHABLE|LOGIN_REFUSED|BAD_REQUEST)$/),
+      ])
+    })
+
+    claim(
+      'gives up at once when it is to wait longer than a call may take, and says how long',
+      ['fail', 'retryAfter'],
+      async () => {
+        const bed = await bedOf()
+        await bed.seed('myapp-production', 'never-served')
+        bed.fail(429, Infinity, 600)
+        const provider = await connect(bed, {callTimeoutMs: 20_000})
+        const answers = await look('429, Retry-After 600', bed, provider)
+        expect(answers.map(gist)).toEqual(['THROTTLED'])
+        expect(failures(answers)[0]!.message).toContain('600 s')
+        expectDiscreet(bed, failures(answers))
+      },
+    )
+
+    claim('says SERVICE_ERROR when the service answers 503 for ever', ['fail'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'never-served')
+      bed.fail(503, Infinity)
+      const answers = await look('503 for ever', bed, await connect(bed))
+      expect(answers.map(gist)).toEqual(['SERVICE_ERROR'])
+    })
+
+    claim('finds a secret although the connection was reset once', ['network', 'resetOnce'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'patience')
+      const provider = await connect(bed)
+      await bed.network.reset(1)
+      expect((await look('reset once', bed, provider)).map(gist)).toEqual(['found patience'])
+    })
+
+    claim('says UNREACHABLE when every connection is reset', ['network'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'never-served')
+      const provider = await connect(bed)
+      await bed.network.reset(Infinity)
+      const answers = await look('reset for ever', bed, provider)
+      expect(answers.map(gist)).toEqual(['UNREACHABLE'])
+      expectDiscreet(bed, failures(answers))
+    })
+
+    claim('says TIMEOUT when a connection that worked goes dead without closing', ['network'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'once')
+      await bed.seed('myapp-staging', 'never-served')
+      const provider = await connect(bed, {callTimeoutMs: 2000})
+      expect((await readAll(provider, [ref('myapp-production')])).map(gist)).toEqual(['found once'])
+      await bed.network.silence()
+      const answers = await look('half-open', bed, provider, ['myapp-staging'])
+      expect(answers.map(gist)).toEqual(['TIMEOUT'])
+    })
+
+    claim('waits for a service that is slow, within the deadline of a call', ['network'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'patience')
+      await bed.seed('myapp-staging', 'more patience')
+      const provider = await connect(bed)
+      await bed.network.slowToFirstByte(300)
+      expect((await look('slow to the first byte', bed, provider)).map(gist)).toEqual(['found patience'])
+      await bed.network.slowToLastByte(4000)
+      const answers = await look('slow to the last byte', bed, provider, ['myapp-staging'])
+      expect(answers.map(gist)).toEqual(['found more patience'])
+    })
+
+    claim('says TIMEOUT when the first byte, or the last, comes after the deadline', ['network'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'never-served')
+      await bed.network.slowToFirstByte(600_000)
+      const late = await look('first byte after the deadline', bed, await connect(bed, {callTimeoutMs: 1000}))
+      expect(late.map(gist)).toEqual(['TIMEOUT'])
+      await bed.network.slowToLastByte(1)
+      const slow = await look('last byte after the deadline', bed, await connect(bed, {callTimeoutMs: 1000}))
+      expect(slow.map(gist)).toEqual(['TIMEOUT'])
+    })
+
+    claim('says TLS_REFUSED for a certificate that nobody trusts', ['connectUntrusted'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'never-served')
+      const provider = await bed.connectUntrusted()
+      connected.push(provider)
+      const answers = await look('certificate that nobody trusts', bed, provider)
+      expect(answers.map(gist)).toEqual(['TLS_REFUSED'])
+      expectDiscreet(bed, failures(answers), ['never-served'])
+    })
+
+    claim('goes through the proxy of the environment', ['connectThroughProxy'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'through')
+      const {provider, tunnels} = await bed.connectThroughProxy()
+      connected.push(provider)
+      expect((await look('through a proxy', bed, provider)).map(gist)).toEqual(['found through'])
+      expect(tunnels()).toBeGreaterThan(0)
+    })
+
+    claim('reads, or speaks of the clock, when clocks differ by a day', ['skewClock'], async () => {
+      const bed = await bedOf()
+      await bed.seed('myapp-production', 'on time')
+      bed.skewClock(24 * 3_600_000)
+      const [answer] = await look('clock off by a day', bed, await connect(bed))
+      expect(gist(answer!)).toMatch(/^(found on time|LOGIN_REFUSED|NOT_LOGGED_IN)$/)
+      if (answer?.kind === 'failed')
+        expect([answer.error.message, ...answer.error.suggestions].join('\n')).toMatch(/clock/i)
+    })
 
     it('writes a new secret, and reads it back', async () => {
       const provider = await connect(await bedOf())

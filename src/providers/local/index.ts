@@ -9,6 +9,7 @@ import {stateDir} from '../../system/directories.ts'
 import {embeddedVault, type StoredSecret} from '../../vault/embedded-vault.ts'
 import {asEnvdriftError, withDeadline} from '../in-flight.ts'
 import type {Fetched, ProviderDefinition} from '../provider.ts'
+import {spec} from './spec.ts'
 
 /** Longest wait for another process that uses the vault, in milliseconds. */
 const longestWaitMs = 10_000
@@ -40,7 +41,7 @@ export const provider: ProviderDefinition = {
         if (refs.length === 0) return
         try {
           const secrets = await read(signal)
-          for (const ref of refs) yield answer(path, ref, secrets.get(ref.name))
+          for (const ref of refs) yield refusedName(ref) ?? answer(path, ref, secrets.get(ref.name))
         } catch (error) {
           for (const ref of refs) yield {ref, kind: 'failed', error: asEnvdriftError(error, `read ${place}`)}
         }
@@ -75,6 +76,16 @@ export const provider: ProviderDefinition = {
       async close() {},
     }
   },
+}
+
+/** A name that the vault could never hold is no absence. */
+function refusedName(ref: SecretRef): Fetched | undefined {
+  const wrong = spec.checkSecretName(ref.name, ref.version)
+  if (wrong === undefined) return undefined
+  const error = new EnvdriftError('CONFIG_INVALID', `secret_name ${printable(ref.name)} ${wrong}`, {
+    suggestions: ['Correct secret_name of the mapping.'],
+  })
+  return {ref, kind: 'failed', error}
 }
 
 function answer(path: string, ref: SecretRef, secret: StoredSecret | undefined): Fetched {

@@ -33,6 +33,8 @@ async function start(): Promise<Bed> {
     remove: (name) => vault.remove(name),
     reads: () => [],
     logins: () => logins,
+    largest: 64 * 1024,
+    badName: 'a\u0000b',
     credentials: [password.reveal()],
     stop: async () => rmSync(base, {recursive: true, force: true}),
   }
@@ -43,7 +45,14 @@ const noServer = 'there is no server'
 providerContract('the embedded vault', start, {
   forbid: oneFile,
   rejectLogin: 'a wrong password is VAULT_WRONG_PASSWORD, tested beside this',
+  expireLogin: 'a password does not expire',
   disable: 'secrets cannot be disabled',
+  destroy: 'a removed secret is all that there is',
+  elsewhere: 'a vault that is not there is VAULT_NOT_FOUND, tested beside this',
+  network: noServer,
+  connectUntrusted: noServer,
+  connectThroughProxy: noServer,
+  skewClock: noServer,
   fail: noServer,
   delay: noServer,
   silence: noServer,

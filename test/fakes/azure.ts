@@ -70,6 +70,10 @@ export type FakeAzure = {
   readonly allowOnly: (...operations: Operation[]) => void
   /** From now on Entra refuses every login, and the vaults every token. */
   readonly rejectLogin: () => void
+  /** From now on our client secret has expired, and so have all tokens that were made with it. */
+  readonly expireLogin: () => void
+  /** The clocks of Entra and of the vaults differ from ours by so many milliseconds from now on. */
+  readonly skewClock: (ms: number) => void
   /** From now on Entra answers `status` to token requests. */
   readonly failLogin: (status: number) => void
   /** From now on tokens are valid for so long, in seconds. */
@@ -171,6 +175,8 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
   let challenges = 0
   let tokenRequests = 0
   let rejecting = false
+  let expired = false
+  let skewMs = 0
   let loginStatus: number | undefined
   let lifetimeSeconds = 3600
   let delayMs = 0
@@ -179,12 +185,13 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
 
   // --- tokens
 
+  const seconds = () => Math.floor((Date.now() + skewMs) / 1000)
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const partOf = (text: string): unknown => parseJson(Buffer.from(text, 'base64url').toString())
   const sign = (text: string) => createHmac('sha256', signingKey).update(text).digest('base64url')
 
   function mintToken(audience: string, tenant: string, extra: Record<string, string>): string {
-    const now = Math.floor(Date.now() / 1000)
+    const now = seconds()
     const claims = {
       aud: audience,
       iss: `https://sts.windows.net/${tenant}/`,
@@ -272,6 +279,8 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     if (form.get('client_id') !== clientId) {
       return oauthError(400, 'unauthorized_client', 700016, 'Application was not found in the directory.')
     }
+    if (expired && form.has('client_secret'))
+      return oauthError(401, 'invalid_client', 7000222, 'The provided client secret keys are expired.')
     if (!mayLogIn(endpoint, form)) {
       return form.has('client_assertion')
         ? oauthError(
@@ -518,8 +527,9 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     const claims = claimsOf(token)
     if (claims === undefined)
       return unauthorized(vault, 'AKV10001: Token signature is not valid.', ', error="invalid_token"')
-    if (claims.exp <= Date.now() / 1000)
-      return unauthorized(vault, 'AKV10001: Token is expired.', ', error="invalid_token"')
+    if (expired || claims.exp <= seconds()) {
+      return unauthorized(vault, "[TokenExpired] Error validating token: 'S2S12086'.", ', error="invalid_token"')
+    }
     if (claims.aud !== vault.audience) {
       return unauthorized(vault, 'AKV10022: Invalid audience.', ', error="invalid_token"')
     }
@@ -691,6 +701,8 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     forbid: (name, refusal) => void refusals.set(name, refusal),
     allowOnly: (...operations) => void (allowed = new Set(operations)),
     rejectLogin: () => void (rejecting = true),
+    expireLogin: () => void (expired = true),
+    skewClock: (ms) => void (skewMs = ms),
     failLogin: (status) => void (loginStatus = status),
     tokenLifetime: (seconds) => void (lifetimeSeconds = seconds),
     fail: (fault) => void faults.push({fault, left: fault.times}),

@@ -10,6 +10,7 @@ import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as azure} from '../../../src/providers/azure/index.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {certificateFile, environmentFor, startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import {startGate} from '../../support/gate.ts'
 import {testHost, type Bed} from '../contract.ts'
 
 /** What Node trusts without us; the certificates of fakes are added to these and forgotten with the next one. */
@@ -79,25 +80,43 @@ export const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: 
 export async function startBed(): Promise<Bed & {readonly fake: FakeAzure; readonly url: string}> {
   const fake = await startFakeAzure()
   const url = fake.addVault('my-keyvault')
-  enter(fake, clientSecretLogin(fake))
+  // All of our ways lead through the proxy, so that is where the network goes wrong.
+  const gate = await startGate(Number(new URL(fake.proxyUrl).port))
+  enter(fake, {...clientSecretLogin(fake), HTTPS_PROXY: `http://127.0.0.1:${gate.port}`})
   const done = async () => {}
+  // A shorter deadline than people's, so that waiting for one that never comes is short too.
+  const connect = (host?: Partial<Host>) => connectTo(url, {callTimeoutMs: 10_000, ...host})
   return {
     fake,
     url,
-    // A shorter deadline than people's, so that waiting for one that never comes is short too.
-    connect: (host) => connectTo(url, {callTimeoutMs: 5000, ...host}),
+    connect,
     seed: async (name, value) => void fake.set('my-keyvault', name, value),
     addVersion: async (name, value) => void fake.set('my-keyvault', name, value),
     forbid: (name) => done().then(() => fake.forbid(name, 'ForbiddenByRbac')),
     rejectLogin: () => done().then(() => fake.rejectLogin()),
+    expireLogin: () => done().then(() => fake.expireLogin()),
     disable: (name) => done().then(() => fake.disable('my-keyvault', name)),
+    remove: (name) => done().then(() => fake.remove('my-keyvault', name)),
+    elsewhere: (host) => connectTo('https://no-such-keyvault.vault.azure.net', {callTimeoutMs: 10_000, ...host}),
+    largest: 25_600,
+    badName: 'myapp_production',
     fail: (status, times, retryAfterSeconds) =>
       fake.fail({kind: 'status', status, times, ...(retryAfterSeconds !== undefined && {retryAfterSeconds})}),
     delay: fake.delay,
     silence: () => fake.silence('vault', 'login'),
+    network: gate,
+    connectUntrusted: (host) => {
+      trustNoFake()
+      return connect(host)
+    },
+    connectThroughProxy: async (host) => ({provider: await connect(host), tunnels: () => fake.hosts().length}),
+    skewClock: fake.skewClock,
     reads: () => fake.requests().filter(({operation}) => operation === 'get'),
     logins: fake.tokenRequests,
     credentials: [fake.clientSecret, fake.federatedToken],
-    stop: fake.stop,
+    stop: async () => {
+      await gate.stop()
+      await fake.stop()
+    },
   }
 }

@@ -3,5 +3,5 @@ import {startBed} from './bed.ts'
 
 providerContract('Azure Key Vault', startBed, {
   seedBinary: 'Azure Key Vault holds text only',
-  remove: 'Azure answers for a deleted secret as for one that never was',
+  destroy: 'Azure destroys no versions; what is purged is as if it never was',
 })

@@ -27,10 +27,13 @@ const layers: Readonly<Record<string, {readonly values: readonly string[]; reado
 const pureFolders = ['core', 'keys', 'report', 'config', 'workflows']
 const pureModules = ['node:buffer', 'node:crypto', 'node:path', 'node:util', 'node:timers/promises']
 
-/** Who may import which package. The SDK of a cloud belongs to its provider alone, so that `-p aws` loads no Azure. */
+/**
+ * Who may import which package: the SDK of a cloud belongs to its providers alone, so that `-p aws` loads no Azure.
+ * `providers/aws` is that folder, and `providers/aws-*` what all providers of AWS share: files and folders.
+ */
 const packages: readonly (readonly [name: RegExp, folders: readonly string[]])[] = [
   [/^@azure\//, ['providers/azure']],
-  [/^@aws-sdk\/|^@smithy\//, ['providers/aws']],
+  [/^@aws-sdk\/|^@smithy\/|^https-proxy-agent$/, ['providers/aws', 'providers/aws-*']],
   [/^node-vault$/, ['providers/hashicorp']],
   [/^@google-cloud\/|^google-gax$|^google-auth-library$/, ['providers/gcp']],
   [/^@dotenvx\/primitives$/, ['keys']],
@@ -102,7 +105,9 @@ function wrongPackage(file: string, folder: string, {to, typeOnly}: Import): str
   }
   const owners = packages.find(([name]) => name.test(to))?.[1]
   if (owners === undefined) return 'the package has no row in the table'
-  return owners.some((owner) => file.startsWith(`${owner}/`)) ? undefined : `only ${owners.join(', ')} may`
+  const isOwner = (owner: string): boolean =>
+    owner.endsWith('*') ? file.startsWith(owner.slice(0, -1)) : file.startsWith(`${owner}/`)
+  return owners.some(isOwner) ? undefined : `only ${owners.join(', ')} may`
 }
 
 /** `providers/aws/index.ts` → `aws`; `undefined` for what all providers share. */
@@ -184,6 +189,13 @@ describe('a planted violation is found:', () => {
     ['workflows/x.ts', `import type {Run} from '../cli/main.ts'`, 'workflows may not import types of cli'],
     ['cli/x.ts', `import '../commands/sync.ts'`, 'cli may not import values of commands'],
     ['cli/x.ts', `const {SecretClient} = await import('@azure/keyvault-secrets')`, 'only providers/azure may'],
+    [
+      'providers/registry.ts',
+      `const sdk = await import('@aws-sdk/client-sts')`,
+      'only providers/aws, providers/aws-* may',
+    ],
+    ['providers/aws-shared.ts', `import {provider} from './aws/index.ts'`, 'loaded when it is used'],
+    ['providers/aws-ssm/x.ts', `import {spec} from '../aws/spec.ts'`, 'a provider never imports a sibling'],
     ['commands/x.ts', `import {EnvdriftError} from '../core/errors.ts'`, 'commands may not import values of core'],
     ['providers/aws/x.ts', `import {login} from '../azure/login.ts'`, 'a provider never imports a sibling'],
     ['providers/aws/x.ts', `import type {Login} from '../azure/login.ts'`, 'a provider never imports a sibling'],
@@ -203,6 +215,11 @@ it.each([
   ['workflows/x.ts', `import type {Provider} from '../providers/provider.ts'`],
   ['providers/local/x.ts', `import {openVault} from '../../vault/vault.ts'`],
   ['providers/aws/x.ts', `import {inFlight} from '../in-flight.ts'`],
+  ['providers/aws-shared.ts', `const {STSClient} = await import('@aws-sdk/client-sts')`],
+  [
+    'providers/aws-ssm/x.ts',
+    `import {SSMClient} from '@aws-sdk/client-ssm'\nimport {connection} from '../aws-shared.ts'`,
+  ],
   ['providers/registry.ts', `import {spec} from './aws/spec.ts'\nexport const load = () => import('./aws/index.ts')`],
   ['core/x.ts', `// import fs from 'node:fs'\n/** import fs from 'node:fs' */`],
 ])('%s may say: %s', (file, text) => {

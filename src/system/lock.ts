@@ -225,8 +225,12 @@ const thisProcess = (): Pick<Owner, 'pid' | 'start' | 'host'> => ({
   host: thisHost(),
 })
 
-/** @returns the start of a process in the system's own words, or empty text where the system won't say. */
-function startOf(pid: number): string {
+/**
+ * When a process started, in the system's own words: with its id, it names a process for good, since ids are used again.
+ *
+ * @returns empty text where there is no such process, or the system won't say; `ended` for one that has ended.
+ */
+export function startOf(pid: number): string {
   if (process.platform === 'win32') return ''
   try {
     if (process.platform !== 'linux') {

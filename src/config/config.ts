@@ -46,6 +46,8 @@ export type Config = {
   readonly coverage: 'report' | 'required'
   /** How long one call to a vault may take, in milliseconds. */
   readonly callTimeoutMs: number
+  /** How long reading all vaults may take together, in milliseconds. */
+  readonly runTimeoutMs: number
   /** Unknown keys with a suggestion, settings that deserve a word. For stderr. */
   readonly warnings: readonly string[]
 }

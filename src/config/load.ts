@@ -50,6 +50,7 @@ export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: Pr
     backups: sync.backups ?? 10,
     coverage: flags.requireCoverage === true ? 'required' : (sync.coverage ?? 'report'),
     callTimeoutMs: Math.round((sync.timeout ?? 20) * 1000),
+    runTimeoutMs: Math.round((sync.run_timeout ?? 300) * 1000),
     warnings: [...new Set(await describe(remarks.warnings))],
   }
 }

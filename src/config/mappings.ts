@@ -83,14 +83,10 @@ export function routeMapping(
   const route = routeOf(mapping.vault_name, routes)
   if (route.problem !== undefined) return say('vault_name', route.problem)
   const {draft} = route
-  const name = mapping.secret_name
-  const subject = `secret_name "${printable(name)}"`
-  if (name.includes('#'))
-    return say(
-      'secret_name',
-      `${subject} asks for a field, which is not there yet: keep one key per secret`,
-      'NOT_THERE_YET',
-    )
+  const subject = `secret_name "${printable(mapping.secret_name)}"`
+  const {name, field} = splitField(mapping.secret_name)
+  if (name === '' || field === '')
+    return say('secret_name', `${subject} must have a name before its # and a field behind it, like team/app#auth`)
   const problem = specs[draft.provider]!.checkSecretName(name, mapping.secret_version)
   if (problem !== undefined) return say('secret_name', `${subject} ${problem}`)
   const environmentProblem = checkEnvironment(mapping, envKeysFilename)
@@ -99,6 +95,7 @@ export function routeMapping(
     vault: draft.name,
     name,
     ...(mapping.secret_version === undefined ? {} : {version: mapping.secret_version}),
+    ...(field === undefined ? {} : {field}),
   }
   const config: MappingConfig = {
     ref,
@@ -112,6 +109,12 @@ export function routeMapping(
     ...(written.line === undefined ? {} : {line: written.line}),
   }
   return {config, draft, written}
+}
+
+/** `team/app#auth`: the field `auth` of the JSON secret `team/app`. The last # counts: a path may hold one, too. */
+function splitField(written: string): {readonly name: string; readonly field?: string} {
+  const at = written.lastIndexOf('#')
+  return at === -1 ? {name: written} : {name: written.slice(0, at).trim(), field: written.slice(at + 1).trim()}
 }
 
 function mappingOfPair({name, folder}: Pair, routes: Routes): MappingWritten {

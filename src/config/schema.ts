@@ -32,6 +32,7 @@ const keysFilename = v.pipe(
 )
 
 const timeoutMessage = 'must be a number of seconds from 0.1 to 600'
+const runTimeoutMessage = 'must be a number of seconds from 1 to 86400'
 
 /** What `[vault.sync]` sets for all mappings, with the reading of each. */
 export const syncSettings = {
@@ -51,6 +52,15 @@ export const syncSettings = {
     schema: v.pipe(v.number(timeoutMessage), v.minValue(0.1, timeoutMessage), v.maxValue(600, timeoutMessage)),
     kind: 'number',
     summary: 'How long one call to a vault may take, in seconds, retries included, 0.1 to 600. Default 20.',
+  },
+  run_timeout: {
+    schema: v.pipe(
+      v.number(runTimeoutMessage),
+      v.minValue(1, runTimeoutMessage),
+      v.maxValue(86_400, runTimeoutMessage),
+    ),
+    kind: 'number',
+    summary: 'How long reading all vaults may take together, in seconds, 1 to 86400. Default 300.',
   },
   backups: {
     schema: wholeNumber(1, 1000),

@@ -10,7 +10,20 @@ export type SecretRef = {
   readonly name: string
   /** Pins one version (on AWS a version id or a stage). Left out: the current one. */
   readonly version?: string
+  /** The field of a JSON secret that holds the key, as in `team/app#auth`. A provider never sees it: it reads whole secrets. */
+  readonly field?: string
 }
 
-/** One key of a map of secrets: two references with the same text are the same secret. */
-export const refId = ({vault, name, version = ''}: SecretRef): string => JSON.stringify([vault, name, version])
+/** One key of a map of references: two with the same text mean the same secret, and the same field of it. */
+export const refId = ({vault, name, version = '', field}: SecretRef): string =>
+  JSON.stringify([vault, name, version, ...(field === undefined ? [] : [field])])
+
+/** The secret that holds the field, whole. */
+export const wholeSecret = ({vault, name, version}: SecretRef): SecretRef => ({
+  vault,
+  name,
+  ...(version === undefined ? {} : {version}),
+})
+
+/** The name as a configuration writes it: `team/app#auth`. */
+export const writtenName = ({name, field}: SecretRef): string => (field === undefined ? name : `${name}#${field}`)

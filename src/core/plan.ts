@@ -1,5 +1,5 @@
 import {EnvdriftError} from './errors.ts'
-import type {KeyName, SecretRef} from './mapping.ts'
+import {writtenName, type KeyName, type SecretRef} from './mapping.ts'
 import {shellWord} from './shell-word.ts'
 
 /** One secret in one vault ⇄ one key in one folder, with its files found. Paths are absolute unless they say otherwise. */
@@ -124,7 +124,7 @@ export function decide(finding: Finding, mode: Mode): Action {
 }
 
 const differs = ({ref, key}: Mapping, {verify}: Mode): EnvdriftError =>
-  new EnvdriftError('DIFFERS', `Value mismatch detected: ${key} differs from ${ref.name} in the vault`, {
+  new EnvdriftError('DIFFERS', `Value mismatch detected: ${key} differs from ${writtenName(ref)} in the vault`, {
     suggestions: verify
       ? ['Run `envdrift sync --force` to take the value of the vault; the old one is kept in a backup.']
       : ['Add --force to take the value of the vault, or run without --ci to be asked.'],

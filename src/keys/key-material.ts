@@ -1,9 +1,12 @@
 import {EnvdriftError} from '../core/errors.ts'
-import type {KeyName} from '../core/mapping.ts'
+import {type KeyName, type SecretRef, writtenName} from '../core/mapping.ts'
 import type {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {scanAssignments} from './assignments.ts'
 import {type PrivateKey, privateKeyOf, samePrivateKeys} from './private-key.ts'
+
+/** What a vault holds under a name: a text, and its fields where the service itself knows fields. */
+type Held = {readonly value: Secret; readonly fields?: ReadonlyMap<string, Secret>}
 
 /** What is asked for: by which name, in which secret. For messages. */
 type Wanted = {readonly name: KeyName; readonly secretName: string}
@@ -21,12 +24,39 @@ const maxDepth = 4
  *
  * A label always counts: text that names another key than `wanted` is refused, and so is text with two answers.
  *
- * @param secretName - the secret's name in the vault, for messages.
+ * @param ref - which secret it is, for messages; with a field, only what that field of it holds counts.
  * @throws EnvdriftError KEY_EMPTY, KEY_BINARY, KEY_MULTILINE, KEY_LABEL, KEY_NOT_FOUND_IN_SECRET or NOT_A_KEY. Messages
  *   hold names that stand in the secret, never values, and no run of hex digits that could be part of a key.
  */
-export function parseKeyMaterial(raw: Secret, wanted: KeyName, secretName: string): PrivateKey {
-  return keyIn(raw.reveal(), {name: wanted, secretName}, maxDepth)
+export function parseKeyMaterial(held: Held, name: KeyName, ref: Pick<SecretRef, 'name' | 'field'>): PrivateKey {
+  const wanted = {name, secretName: ref.name}
+  const text = held.value.reveal()
+  if (ref.field === undefined) return keyIn(text, wanted, maxDepth)
+  const own = held.fields?.get(ref.field)
+  const fields = own === undefined ? fieldsNamed(ref.field, text, wanted) : [{name: ref.field, text: own.reveal()}]
+  const inField = {name, secretName: writtenName({...ref, vault: ''})}
+  return isLabel(ref.field) ? keyInFields(fields, inField, maxDepth) : onlyKey(fields, inField, maxDepth)
+}
+
+/** The fields of that name in a secret that is a JSON object: one, or a few of the same name. */
+function fieldsNamed(field: string, text: string, wanted: Wanted): readonly Field[] {
+  const content = unquoted(text.replace(/^\ufeff/, '').trim())
+  if (content === '') throw problem('KEY_EMPTY', wanted, 'is empty')
+  if (!content.startsWith('{') || !isJson(content))
+    throw fieldProblem(wanted, field, `is no JSON object, so it has no field ${shownName(field)}`)
+  const fields = fieldsOf(content)
+  const mine = fields.filter(({name}) => name === field)
+  if (mine.length > 0) return mine
+  const there = fields.length === 0 ? 'it has none' : `its fields: ${namesOf(fields)}`
+  throw fieldProblem(wanted, field, `has no field ${shownName(field)} (${there})`)
+}
+
+function fieldProblem({secretName}: Wanted, field: string, what: string): EnvdriftError {
+  return new EnvdriftError('KEY_NOT_FOUND_IN_SECRET', `The secret ${printable(secretName)} ${what}`, {
+    suggestions: [
+      `Check what follows the # in secret_name, or store a JSON object there with the key in its field ${shownName(field)}.`,
+    ],
+  })
 }
 
 function keyIn(text: string, wanted: Wanted, depth: number): PrivateKey {

@@ -19,7 +19,12 @@ export type ReadLimits = CallLimits & {
 
 /** What the service said about one secret, when it said something usable. */
 export type Answer =
-  | {readonly kind: 'found'; readonly value: Secret; readonly version?: Version}
+  | {
+      readonly kind: 'found'
+      readonly value: Secret
+      readonly version?: Version
+      readonly fields?: ReadonlyMap<string, Secret>
+    }
   | {readonly kind: 'absent'}
 
 /** One of these for one secret means the same for all of them: a second try with the same login can't do better. */

@@ -8,7 +8,13 @@ export type Version = string
 
 /** What a vault said about one reference. Only the service's own word "it is not there" is an absence. */
 export type Fetched = {readonly ref: SecretRef} & (
-  | {readonly kind: 'found'; readonly value: Secret; readonly version?: Version}
+  | {
+      readonly kind: 'found'
+      readonly value: Secret
+      readonly version?: Version
+      /** The fields that hold text, of a service whose secrets have fields of their own (HashiCorp Vault). */
+      readonly fields?: ReadonlyMap<string, Secret>
+    }
   | {readonly kind: 'absent'}
   | {readonly kind: 'failed'; readonly error: EnvdriftError}
 )

@@ -1,6 +1,7 @@
 import {basename} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {writtenName} from '../core/mapping.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
 import type {Sight, SkipReason} from '../core/plan.ts'
 import {errorDocument, reasonOf, shownMessage, type Output, type Result, type Style} from '../core/report.ts'
@@ -30,11 +31,12 @@ function rows(report: SyncReport, style: Style): readonly Output[] {
   const uses = new Map<string, number>()
   for (const {mapping} of outcomes) uses.set(mapping.folderPath, (uses.get(mapping.folderPath) ?? 0) + 1)
   const shared = sharedOf(outcomes)
+  const manyVaults = new Set(outcomes.map(({mapping}) => mapping.ref.vault)).size > 1
   return outcomes
     .filter((outcome) => !style.quiet || isBad(outcome))
     .map((outcome) => ({
       to: 'stdout',
-      text: row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, shared}),
+      text: row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, shared}),
     }))
 }
 
@@ -42,10 +44,12 @@ type Around = {
   readonly style: Style
   /** Only one mapping has this folder, so the folder says which row this is. */
   readonly alone: boolean
+  /** The run has more than one vault, so each row says its own. */
+  readonly manyVaults: boolean
   readonly shared: ReadonlySet<EnvdriftError>
 }
 
-function row(outcome: Outcome, {style, alone, shared}: Around): string {
+function row(outcome: Outcome, {style, alone, manyVaults, shared}: Around): string {
   const {mapping, status} = outcome
   const color = paint(style.color)
   const tint = {
@@ -55,9 +59,16 @@ function row(outcome: Outcome, {style, alone, shared}: Around): string {
     ephemeral: color.cyan,
     error: color.red,
   }[status]
-  const which = alone
-    ? ''
-    : ` (${printable(mapping.ref.name)}, ${mapping.environment === undefined ? mapping.key : printable(mapping.environment)})`
+  const parts = [
+    ...(alone
+      ? []
+      : [
+          printable(writtenName(mapping.ref)),
+          mapping.environment === undefined ? mapping.key : printable(mapping.environment),
+        ]),
+    ...(manyVaults ? [`vault ${printable(mapping.ref.vault)}`] : []),
+  ]
+  const which = parts.length === 0 ? '' : ` (${parts.join(', ')})`
   const why = outcome.status === 'skipped' ? skipWord(outcome.reason) : ''
   // The icon stays with the path, however long that is.
   const head = wrapped(`${printable(mapping.folderPath)}${which} - ${tint(status)}${why}`, style.width - 4, 0)
@@ -142,7 +153,7 @@ function schemaLines(result: SchemaResult): readonly string[] {
 
 function verboseLines({mapping, warning}: Outcome, {cwd}: Style): readonly string[] {
   return [
-    `    Secret: ${printable(mapping.ref.name)}${mapping.ref.vault === 'default' ? '' : ` in the vault ${printable(mapping.ref.vault)}`}`,
+    `    Secret: ${printable(writtenName(mapping.ref))}${mapping.ref.vault === 'default' ? '' : ` in the vault ${printable(mapping.ref.vault)}`}`,
     `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, cwd)}`,
     `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, cwd)}`,
     ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(printable(warning), cwd)}`]),
@@ -301,7 +312,7 @@ function rowDocument(outcome: Outcome, report: SyncReport): Readonly<Record<stri
   return {
     folder: printable(mapping.folderPath),
     vault: printable(mapping.ref.vault),
-    secret: printable(mapping.ref.name),
+    secret: printable(writtenName(mapping.ref)),
     environment: mapping.environment ?? null,
     key: mapping.key,
     keysFile: shownPath(mapping.keysFile, report.base),

@@ -1,4 +1,5 @@
 import {EnvdriftError} from '../core/errors.ts'
+import {writtenName} from '../core/mapping.ts'
 import type {Action, Mapping} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
 import type {SyncPorts} from './ports.ts'
@@ -19,7 +20,8 @@ export async function answerQuestions(
       continue
     }
     const {mapping, local, vault} = action
-    const answer = standing ?? (await ask({secret: mapping.ref.name, folderPath: mapping.folderPath, local, vault}))
+    const answer =
+      standing ?? (await ask({secret: writtenName(mapping.ref), folderPath: mapping.folderPath, local, vault}))
     signal.throwIfAborted()
     if (answer === 'all') standing = 'yes'
     if (answer === 'none') standing = 'no'
@@ -43,7 +45,7 @@ export async function answerQuestions(
 const cannotAsk = ({key, ref}: Mapping): EnvdriftError =>
   new EnvdriftError(
     'CANNOT_ASK',
-    `Value mismatch for ${key} (${printable(ref.name)}), and no answer came: cannot ask: use --force to update or --verify to check`,
+    `Value mismatch for ${key} (${printable(writtenName(ref))}), and no answer came: cannot ask: use --force to update or --verify to check`,
     {
       suggestions: [
         'Run `envdrift sync --force` to take the value of the vault, or `envdrift sync --verify` to only look.',

@@ -1,6 +1,6 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
-import {refId, type SecretRef} from '../core/mapping.ts'
+import {refId, wholeSecret, type SecretRef} from '../core/mapping.ts'
 import {principalPlaceholder} from '../core/provider-spec.ts'
 import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
@@ -9,7 +9,7 @@ import type {SyncPorts} from './ports.ts'
 
 /** The vaults of a run, connected; each is asked once for each of its secrets. */
 export type Vaults = {
-  /** What the vault said; every reference that was asked for has an answer. */
+  /** What the vault said of the secret, whole; every reference that was asked for has an answer. */
   readonly answer: (ref: SecretRef) => Fetched
   readonly provider: (ref: SecretRef) => Provider | undefined
   readonly close: () => Promise<void>
@@ -20,13 +20,14 @@ const whoamiMs = 5_000
 
 /**
  * Read all secrets of a run: vaults side by side, one login and one connection each, one read for a secret however many
- * mappings use it. A vault that can't be reached fails its own references only.
+ * mappings use it, or fields of it. A vault that can't be reached fails its own references only.
  */
 export async function readVaults(refs: readonly SecretRef[], config: Config, ports: SyncPorts): Promise<Vaults> {
-  const distinct = new Map(refs.map((ref) => [refId(ref), ref]))
+  const distinct = new Map(refs.map(wholeSecret).map((ref) => [refId(ref), ref]))
   const byVault = Map.groupBy(distinct.values(), ({vault}) => vault)
   const answers = new Map<string, Fetched>()
   const providers = new Map<string, Provider>()
+  const {signal, expire} = deadlineOf(config, ports)
   const report = (): void => ports.progress(answers.size, distinct.size, 'secrets read')
 
   async function* readVault(name: string, ofVault: readonly SecretRef[]): AsyncIterable<Fetched> {
@@ -36,7 +37,7 @@ export async function readVaults(refs: readonly SecretRef[], config: Config, por
     try {
       const provider = await ports.connect(vault)
       providers.set(name, provider)
-      for await (const answer of provider.read(ofVault, ports.signal)) {
+      for await (const answer of provider.read(ofVault, signal)) {
         open.delete(refId(answer.ref))
         yield answer
       }
@@ -60,13 +61,35 @@ export async function readVaults(refs: readonly SecretRef[], config: Config, por
   } catch (error) {
     await closeAll(providers)
     throw error
+  } finally {
+    expire()
   }
 
   return {
-    answer: (ref) => answers.get(refId(ref)) ?? {kind: 'failed', ref, error: unanswered(ref)},
+    answer: (ref) => answers.get(refId(wholeSecret(ref))) ?? {kind: 'failed', ref, error: unanswered(ref)},
     provider: ({vault}) => providers.get(vault),
     close: () => closeAll(providers),
   }
+}
+
+/** The run's own signal, or the end of the time that all reading together may take. `expire` ends the wait for that. */
+function deadlineOf(
+  {runTimeoutMs}: Config,
+  ports: SyncPorts,
+): {readonly signal: AbortSignal; readonly expire: () => void} {
+  const deadline = new AbortController()
+  const seconds = runTimeoutMs / 1000
+  const late = new EnvdriftError(
+    'TIMEOUT',
+    `The time for reading all vaults, ${seconds} s, was up before this was read`,
+    {
+      suggestions: [
+        'Run the command again; if the vault is slow but right, raise run_timeout under [vault.sync] (ENVDRIFT_RUN_TIMEOUT).',
+      ],
+    },
+  )
+  const timer = setTimeout(() => deadline.abort(late), runTimeoutMs)
+  return {signal: AbortSignal.any([ports.signal, deadline.signal]), expire: () => clearTimeout(timer)}
 }
 
 const closeAll = async (providers: ReadonlyMap<string, Provider>): Promise<void> => {

@@ -1,4 +1,5 @@
 import {EnvdriftError} from '../core/errors.ts'
+import {wholeSecret, writtenName} from '../core/mapping.ts'
 import type {Finding, Fit, Mapping, Sight} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
 import {publicKeyOf, type PublicKeyLine} from '../keys/env-file.ts'
@@ -86,7 +87,7 @@ async function askVault(
     case 'found':
   }
   try {
-    const key = parseKeyMaterial(answer.value, mapping.key, ref.name)
+    const key = parseKeyMaterial(answer, mapping.key, ref)
     const sight: Sight = {
       fingerprint: await fingerprintOf(key),
       ...(answer.version === undefined ? {} : {version: answer.version}),
@@ -122,8 +123,8 @@ async function fittingVersion(
 ): Promise<string | undefined> {
   if (provider === undefined || ref.version !== undefined) return undefined
   try {
-    for await (const {version, value} of provider.earlier(ref, earlierVersions, signal)) {
-      if (await belongs(value, publicKey, name, ref.name)) return version
+    for await (const earlier of provider.earlier(wholeSecret(ref), earlierVersions, signal)) {
+      if (await belongs(earlier, publicKey, name, ref)) return earlier.version
     }
   } catch (error) {
     // Only a nicer message is lost: the row is an error anyway.
@@ -133,10 +134,13 @@ async function fittingVersion(
 }
 
 async function belongs(
-  ...[value, publicKey, name, secret]: [Parameters<typeof parseKeyMaterial>[0], PublicKey, Mapping['key'], string]
+  held: Parameters<typeof parseKeyMaterial>[0],
+  publicKey: PublicKey,
+  name: Mapping['key'],
+  ref: Mapping['ref'],
 ): Promise<boolean> {
   try {
-    return (await publicKeysOf(parseKeyMaterial(value, name, secret))).includes(publicKey.value.toLowerCase())
+    return (await publicKeysOf(parseKeyMaterial(held, name, ref))).includes(publicKey.value.toLowerCase())
   } catch (error) {
     if (error instanceof EnvdriftError) return false
     throw error
@@ -148,7 +152,7 @@ const shownEnvFile = ({envFile = ''}: Mapping): string => printable(envFile)
 const misfit = (mapping: Mapping, {name, line}: PublicKey): EnvdriftError =>
   new EnvdriftError(
     'KEY_MISMATCH',
-    `The vault key does not belong to this file: ${printable(mapping.ref.name)} is not the private key of ${printable(name)} in ${shownEnvFile(mapping)}:${line}`,
+    `The vault key does not belong to this file: ${printable(writtenName(mapping.ref))} is not the private key of ${printable(name)} in ${shownEnvFile(mapping)}:${line}`,
     {
       suggestions: [
         'Check that secret_name names the secret of this service and environment.',
@@ -161,7 +165,7 @@ const misfit = (mapping: Mapping, {name, line}: PublicKey): EnvdriftError =>
 const earlierFits = (mapping: Mapping, version: string): EnvdriftError =>
   new EnvdriftError(
     'EARLIER_VERSION_FITS',
-    `The vault key does not belong to this file: the current version of ${printable(mapping.ref.name)} does not, version ${printable(version)} does (${shownEnvFile(mapping)})`,
+    `The vault key does not belong to this file: the current version of ${printable(writtenName(mapping.ref))} does not, version ${printable(version)} does (${shownEnvFile(mapping)})`,
     {
       suggestions: [
         'If the key was rotated, update this checkout to the commit whose env file has the new public key.',
@@ -177,7 +181,7 @@ function notInVault({ref, key}: Mapping, provider: Provider | undefined): Envdri
     'NOT_IN_VAULT',
     `Secret not found: ${printable(ref.name)}${version} is not in ${place} (wanted for ${key})`,
     {
-      suggestions: withCheck(provider?.remedies(ref)) ?? [
+      suggestions: withCheck(provider?.remedies(wholeSecret(ref))) ?? [
         'Store the key there, or correct secret_name in the configuration.',
       ],
     },

@@ -1,6 +1,6 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
-import {refId} from '../core/mapping.ts'
+import {refId, writtenName} from '../core/mapping.ts'
 import type {SyncReport} from '../core/outcome.ts'
 import {decide, type Mapping, type Mode} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
@@ -118,7 +118,7 @@ async function refuseCollisions(
 }
 
 const clashSentence = (mappings: readonly Mapping[]): string =>
-  `${mappings.map(({ref}) => printable(ref.name)).join(' and ')} both want ${mappings[0]!.key} in ${printable(mappings[0]!.keysFile)}`
+  `${mappings.map(({ref}) => printable(writtenName(ref))).join(' and ')} both want ${mappings[0]!.key} in ${printable(mappings[0]!.keysFile)}`
 
 /** The env files that any mapping names, those of other profiles too, without symlinks. */
 async function namedFiles(

@@ -294,15 +294,10 @@ env_file = "local.env"
   it.each([
     ['[[vault.sync.patterns]]\nenv_files = "*"\n', '[[vault.sync.patterns]]'],
     ['[cryptosync]\nroot = "/opt"\n', '[cryptosync]'],
-    ['[vault.aws]\nbatch = "auto"\n', 'batch'],
-    ['[vault.azure]\ncredential = "workload-identity"\n', 'credential'],
     ['[vault.local.sync]\nenabled = true\n', 'sync'],
     ['[vault.local.audit]\nmode = "on"\n', 'audit'],
     ['[vault.local]\npassword = {secret_name = "vault-pw"}\n', 'secret_name'],
-    ['[vault.hashicorp]\nurl = "https://v.example"\nauth = "approle"\n', 'approle'],
-    ['[vault.gcp]\nimpersonate_service_account = "x@y"\n', 'impersonate_service_account'],
     ['[[vault.sync.mappings]]\nsecret_name = "k"\nfolder_path = "a"\nclient = "client1"\n', 'client'],
-    ['[[vault.sync.mappings]]\nsecret_name = "team/app#key"\nfolder_path = "a"\n', 'team/app#key'],
   ])('refuses %j as not there yet', async (text, named) => {
     const {write, fail} = await makePlace()
     await write('home/repo/envdrift.toml', `[vault]\nprovider = "aws"\n${text}`)
@@ -322,6 +317,7 @@ describe('[vault.sync]', () => {
       backups: 10,
       coverage: 'report',
       callTimeoutMs: 20_000,
+      runTimeoutMs: 300_000,
       mappings: [{ephemeral: false, required: 'always'}],
       unselected: [],
     })
@@ -331,7 +327,7 @@ describe('[vault.sync]', () => {
     const {write, load} = await makePlace()
     await write(
       'home/repo/envdrift.toml',
-      `${azureTable}[vault.sync]\nenv_keys_filename = "keys/.env.keys"\nephemeral_keys = true\nmax_workers = 3\ntimeout = 1.5\nbackups = 4\ncoverage = "required"\n${oneMapping}secret_version = "0123abc"\nrequired = "ci"\nephemeral_keys = false\nenv_file = "conf/app.env"\n`,
+      `${azureTable}[vault.sync]\nenv_keys_filename = "keys/.env.keys"\nephemeral_keys = true\nmax_workers = 3\ntimeout = 1.5\nrun_timeout = 90\nbackups = 4\ncoverage = "required"\n${oneMapping}secret_version = "0123abc"\nrequired = "ci"\nephemeral_keys = false\nenv_file = "conf/app.env"\n`,
     )
     expect(await load()).toMatchObject({
       envKeysFilename: 'keys/.env.keys',
@@ -339,10 +335,44 @@ describe('[vault.sync]', () => {
       backups: 4,
       coverage: 'required',
       callTimeoutMs: 1500,
+      runTimeoutMs: 90_000,
       mappings: [
         {ref: {name: 'myapp-key', version: '0123abc'}, required: 'ci', ephemeral: false, envFile: 'conf/app.env'},
       ],
     })
+  })
+
+  it.each([
+    ['team/app#auth', {name: 'team/app', field: 'auth'}],
+    ['a#b#auth', {name: 'a#b', field: 'auth'}],
+    [' team/app # auth ', {name: 'team/app', field: 'auth'}],
+  ])('reads the secret name %j as a name and a field', async (secretName, ref) => {
+    const {write, load} = await makePlace()
+    await write(
+      'home/repo/envdrift.toml',
+      `[vault.local]\n[[vault.sync.mappings]]\nsecret_name = ${JSON.stringify(secretName)}\nfolder_path = "a"\n`,
+    )
+    expect((await load()).mappings[0]!.ref).toEqual({vault: 'default', ...ref})
+  })
+
+  it.each(['#auth', 'team/app#', '#', 'team/app # '])('refuses the secret name %j', async (secretName) => {
+    const {write, fail} = await makePlace()
+    await write(
+      'home/repo/envdrift.toml',
+      `[vault.local]\n[[vault.sync.mappings]]\nsecret_name = ${JSON.stringify(secretName)}\nfolder_path = "a"\n`,
+    )
+    const error = await fail()
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect(error.message).toContain('like team/app#auth')
+  })
+
+  it('holds the name without its field against the rules of the vault', async () => {
+    const {write, fail} = await makePlace()
+    await write(
+      'home/repo/envdrift.toml',
+      `${azureTable}[[vault.sync.mappings]]\nsecret_name = "my_app#auth"\nfolder_path = "a"\n`,
+    )
+    expect((await fail()).message).toContain('underscore')
   })
 
   it('lets --require-coverage win', async () => {
@@ -358,6 +388,8 @@ describe('[vault.sync]', () => {
     ['timeout', '0'],
     ['timeout', '601'],
     ['timeout', 'nan'],
+    ['run_timeout', '0.5'],
+    ['run_timeout', '86401'],
     ['backups', '0'],
     ['backups', '1001'],
     ['coverage', '"all"'],

@@ -13,7 +13,8 @@ const STAGING = 'DOTENV_PRIVATE_KEY_STAGING'
 const K = newKey()
 const K2 = newKey()
 
-const parse = (text: string) => parseKeyMaterial(new Secret(text), PRODUCTION, 'myapp-key').text.reveal()
+const parse = (text: string) =>
+  parseKeyMaterial({value: new Secret(text)}, PRODUCTION, {name: 'myapp-key'}).text.reveal()
 
 function refusal(text: string): EnvdriftError {
   try {
@@ -72,8 +73,10 @@ describe('parseKeyMaterial', () => {
 
   it('C45 C46 C47 takes keys by names without a suffix, with a hyphen, with two parts', () => {
     for (const name of ['DOTENV_PRIVATE_KEY', 'DOTENV_PRIVATE_KEY_PRE-PROD', 'DOTENV_PRIVATE_KEY_A_B'] as const) {
-      expect(parseKeyMaterial(new Secret(`${name}=${K}`), name, 's').text.reveal()).toBe(K)
-      expect(parseKeyMaterial(new Secret(JSON.stringify({[name]: K})), name, 's').text.reveal()).toBe(K)
+      expect(parseKeyMaterial({value: new Secret(`${name}=${K}`)}, name, {name: 's'}).text.reveal()).toBe(K)
+      expect(parseKeyMaterial({value: new Secret(JSON.stringify({[name]: K}))}, name, {name: 's'}).text.reveal()).toBe(
+        K,
+      )
     }
   })
 
@@ -81,10 +84,9 @@ describe('parseKeyMaterial', () => {
     for (const text of [`${K},${K2}`, `${K}, ${K2}`, `${PRODUCTION}="${K}, ${K2}"\n`, `{"value":"${K},${K2}"}`]) {
       expect(parse(text)).toBe(`${K},${K2}`)
     }
-    expect(parseKeyMaterial(new Secret(`${K},${K2}`), PRODUCTION, 's').parts.map((part) => part.reveal())).toEqual([
-      K,
-      K2,
-    ])
+    expect(
+      parseKeyMaterial({value: new Secret(`${K},${K2}`)}, PRODUCTION, {name: 's'}).parts.map((part) => part.reveal()),
+    ).toEqual([K, K2])
   })
 
   it('keeps the case in which a key was written', () => {
@@ -242,5 +244,78 @@ describe('parseKeyMaterial', () => {
         expect(refusal(wrap(label, K)).code).toBe('KEY_LABEL')
       }),
     )
+  })
+})
+
+describe('a field of a secret', () => {
+  const inField = (text: string, field: string, fields?: Readonly<Record<string, string>>) => {
+    const own = Object.entries(fields ?? {}).map(([name, value]) => [name, new Secret(value)] as const)
+    return parseKeyMaterial(
+      {value: new Secret(text), ...(fields !== undefined && {fields: new Map(own)})},
+      PRODUCTION,
+      {name: 'team/app', field},
+    ).text.reveal()
+  }
+  const refusalOf = (...given: Parameters<typeof inField>): EnvdriftError => {
+    try {
+      inField(...given)
+    } catch (error) {
+      if (error instanceof EnvdriftError) return error
+      throw error
+    }
+    throw new Error('a key came out')
+  }
+
+  it('gives its key, and no other field of the same JSON', () => {
+    const json = JSON.stringify({auth: K, pay: K2})
+    expect(inField(json, 'auth')).toBe(K)
+    expect(inField(json, 'pay')).toBe(K2)
+  })
+
+  it('may hold any layout that a whole secret may: a line of a keys file, JSON, quotes', () => {
+    for (const held of [`${PRODUCTION}="${K}"`, JSON.stringify({[PRODUCTION]: K}), `'${K}'`, {[PRODUCTION]: K}])
+      expect(inField(JSON.stringify({auth: held, pay: K2}), 'auth')).toBe(K)
+  })
+
+  it('is never guessed: a field that is missing is an error, though another would fit', () => {
+    const error = refusalOf(JSON.stringify({[PRODUCTION]: K, value: K}), 'auth')
+    expect(error.code).toBe('KEY_NOT_FOUND_IN_SECRET')
+    expect(error.message).toBe(`The secret team/app has no field auth (its fields: ${PRODUCTION}, value)`)
+  })
+
+  it('is spelt exactly: neither case nor what every object has', () => {
+    expect(refusalOf(JSON.stringify({Auth: K}), 'auth').code).toBe('KEY_NOT_FOUND_IN_SECRET')
+    expect(refusalOf(JSON.stringify({auth: K}), 'toString').code).toBe('KEY_NOT_FOUND_IN_SECRET')
+    expect(refusalOf(JSON.stringify({auth: K}), '__proto__').code).toBe('KEY_NOT_FOUND_IN_SECRET')
+  })
+
+  it('counts its label: a field named after another key is refused', () => {
+    const error = refusalOf(JSON.stringify({[STAGING]: K}), STAGING)
+    expect(error.code).toBe('KEY_LABEL')
+    expect(inField(JSON.stringify({[PRODUCTION]: K, [STAGING]: K2}), PRODUCTION)).toBe(K)
+  })
+
+  it('that comes twice with two values is refused', () => {
+    expect(refusalOf(`{"auth": "${K}", "auth": "${K2}"}`, 'auth').code).toBe('KEY_NOT_FOUND_IN_SECRET')
+    expect(inField(`{"auth": "${K}", "auth": "${K}"}`, 'auth')).toBe(K)
+  })
+
+  it.each([
+    ['no JSON', K, 'KEY_NOT_FOUND_IN_SECRET'],
+    ['a JSON list', `["${K}"]`, 'KEY_NOT_FOUND_IN_SECRET'],
+    ['nothing', '', 'KEY_EMPTY'],
+    ['a number in it', '{"auth": 12}', 'NOT_A_KEY'],
+    ['null in it', '{"auth": null}', 'NOT_A_KEY'],
+    ['an empty text in it', '{"auth": ""}', 'KEY_EMPTY'],
+  ])('is refused in a secret with %s', (_, text, code) => {
+    const error = refusalOf(text, 'auth')
+    expect(error.code).toBe(code)
+    expect(error.message).not.toContain(K)
+  })
+
+  it("is the service's own where it has fields, and that of JSON text below", () => {
+    expect(inField(K, 'value', {value: K})).toBe(K)
+    expect(inField(JSON.stringify({auth: K}), 'auth', {value: JSON.stringify({auth: K})})).toBe(K)
+    expect(inField(JSON.stringify({auth: K, pay: K2}), 'pay', {auth: K, pay: K2})).toBe(K2)
   })
 })

@@ -93,6 +93,26 @@ All services synced successfully
 `)
   })
 
+  it('says in each row which vault it is about when there are several', async () => {
+    const {stdout} = await printed(
+      report({
+        outcomes: [
+          {status: 'created', mapping: mapping('one', {ref: {vault: 'aws-eu', name: 'team/app', field: 'auth'}})},
+          {status: 'created', mapping: mapping('two', {ref: {vault: 'default', name: 'k', field: 'a'}})},
+          {
+            status: 'created',
+            mapping: mapping('two', {ref: {vault: 'aws-eu', name: 'k2'}, environment: 'staging'}),
+          },
+        ],
+      }),
+    )
+    expect(stdout.split('\n').slice(0, 3)).toEqual([
+      '  + one (vault aws-eu) - created',
+      '  + two (k#a, DOTENV_PRIVATE_KEY_PRODUCTION, vault default) - created',
+      '  + two (k2, staging, vault aws-eu) - created',
+    ])
+  })
+
   it('shows a mismatch with two fingerprints and what to do', async () => {
     const {stdout} = await printed(report({outcomes: [broken], mode: 'verify'}))
     expect(stdout).toBe(`  x services/broken - error

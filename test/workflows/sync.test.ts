@@ -78,6 +78,7 @@ async function run(
     backups: 10,
     coverage: 'report',
     callTimeoutMs: 1_000,
+    runTimeoutMs: 60_000,
     warnings: [],
     ...more,
   }
@@ -228,6 +229,85 @@ describe('a keys file that somebody changes meanwhile', () => {
       }),
     })
     expect(ended(outcomes)).toEqual(['FILE_UNWRITABLE', 'created', 'FILE_UNWRITABLE'])
+  })
+})
+
+describe('the time for reading all vaults', () => {
+  it('ends what is still unread when it is up, and keeps what was read', async () => {
+    const key = plantKey()
+    const workspace = makeWorkspace({'quick/.gitkeep': '', 'slow/.gitkeep': ''})
+    const outcomes = await run(workspace, {
+      mappings: ['quick', 'slow'].map((name) =>
+        mappingOf(workspace, {folderPath: name, ref: {vault: name, name: 'myapp-key'}}),
+      ),
+      vaults: {
+        quick: holding(() => key.privateKey),
+        slow: vaultOf(async function* (refs, signal) {
+          const error = await new Promise<EnvdriftError>((resolve) => {
+            signal.addEventListener('abort', () => resolve(signal.reason as EnvdriftError))
+          })
+          for (const ref of refs) yield {kind: 'failed', ref, error} satisfies Fetched
+        }),
+      },
+      config: {runTimeoutMs: 50},
+    })
+    expect(ended(outcomes)).toEqual(['created', 'TIMEOUT'])
+    expect(outcomes[1]).toMatchObject({error: {message: expect.stringContaining('0.05 s') as string}})
+  })
+})
+
+describe('fields of one secret', () => {
+  it('are read in one request, and each mapping gets its own', async () => {
+    const [auth, pay] = [plantKey(), plantKey()]
+    const workspace = makeWorkspace({
+      'auth/.env.production': envFile(auth.publicKey),
+      'pay/.env.production': envFile(pay.publicKey),
+    })
+    const asked: SecretRef[] = []
+    const outcomes = await run(workspace, {
+      mappings: ['auth', 'pay'].map((field) =>
+        mappingOf(workspace, {folderPath: field, ref: {vault: 'default', name: 'team/app', field}}),
+      ),
+      vaults: {
+        default: holding((ref) => {
+          asked.push(ref)
+          return JSON.stringify({auth: auth.privateKey, pay: pay.privateKey})
+        }),
+      },
+    })
+    expect(ended(outcomes)).toEqual(['created', 'created'])
+    expect(asked).toEqual([{vault: 'default', name: 'team/app'}])
+    expect(workspace.read('auth/.env.keys')).toContain(production(auth))
+    expect(workspace.read('pay/.env.keys')).toContain(production(pay))
+  })
+
+  it('two of them can not be one key', async () => {
+    const key = plantKey()
+    const workspace = makeWorkspace({'svc/.env.production': envFile(key.publicKey)})
+    const clash = run(workspace, {
+      mappings: ['auth', 'pay'].map((field) =>
+        mappingOf(workspace, {ref: {vault: 'default', name: 'team/app', field}}),
+      ),
+      vaults: {default: holding(() => JSON.stringify({auth: key.privateKey, pay: key.privateKey}))},
+    })
+    await expect(clash).rejects.toThrow('team/app#auth and team/app#pay both want DOTENV_PRIVATE_KEY_PRODUCTION')
+  })
+
+  it('are looked for in earlier versions, too', async () => {
+    const [old, now] = [plantKey(), plantKey()]
+    const workspace = makeWorkspace({'svc/.env.production': envFile(old.publicKey)})
+    const outcomes = await run(workspace, {
+      mappings: [mappingOf(workspace, {ref: {vault: 'default', name: 'team/app', field: 'auth'}})],
+      vaults: {
+        default: holding(() => JSON.stringify({auth: now.privateKey}), {
+          async *earlier(ref) {
+            expect(ref).toEqual({vault: 'default', name: 'team/app'})
+            yield {version: '3', value: new Secret(JSON.stringify({auth: old.privateKey}))}
+          },
+        }),
+      },
+    })
+    expect(ended(outcomes)).toEqual(['EARLIER_VERSION_FITS'])
   })
 })
 

@@ -27,7 +27,7 @@ export function readingOfKv2({status, body}: Answer, asked: Asked & {readonly ve
       `${asked.place} sent version ${version} of ${asked.name} instead of ${asked.version}`,
       checkAddress,
     )
-  return {kind: 'found', value: textOf(fields), version}
+  return {kind: 'found', value: textOf(fields), version, fields: textsOf(fields)}
 }
 
 /** The same for KV 1, which has neither versions nor deleted secrets. */
@@ -35,7 +35,7 @@ export function readingOfKv1({status, body}: Answer, asked: Asked): Reading {
   if (isNotThere(status, body)) return {kind: 'absent'}
   const fields = dataOf(body)
   if (status !== 200 || !fields) throw refusalOrNonsense({status, body}, asked)
-  return {kind: 'found', value: textOf(fields)}
+  return {kind: 'found', value: textOf(fields), fields: textsOf(fields)}
 }
 
 /** The version that a write to KV 2 has made, or `undefined` when the answer names none. */
@@ -62,6 +62,14 @@ function textOf(fields: Fields): Secret {
   const {value, ...others} = fields
   return new Secret(typeof value === 'string' && Object.keys(others).length === 0 ? value : JSON.stringify(fields))
 }
+
+/** The fields that hold text, each by itself: what `name#field` picks from. */
+const textsOf = (fields: Fields): ReadonlyMap<string, Secret> =>
+  new Map(
+    Object.entries(fields).flatMap(([name, value]) =>
+      typeof value === 'string' ? [[name, new Secret(value)] as const] : [],
+    ),
+  )
 
 const fieldsOf = (value: unknown): Fields | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined

@@ -1,4 +1,3 @@
-import {createReadStream, fstatSync, openSync} from 'node:fs'
 import {resolve} from 'node:path'
 
 import {integer, string} from '@oclif/core/flags'
@@ -10,12 +9,13 @@ import {printable} from '../core/text.ts'
 import {runProgram} from '../system/child-process.ts'
 import {statKind} from '../system/files.ts'
 import {givenEnvironment} from './environment.ts'
+import {descriptorOf, NotRead, readDescriptor, readPath, type Limits} from './given-bytes.ts'
 
 /** Variables whose values no child process gets to see; the name that a configuration gives is added. */
 const secretVariables = ['ENVDRIFT_VAULT_PASSWORD', 'ENVDRIFT_VAULT_NEW_PASSWORD']
 
-/** How long a password command may take, in milliseconds; somebody may have to touch a hardware key. */
-const commandTimeoutMs = 30_000
+/** How long a command or a pipe may take to give the password, in milliseconds; somebody may have to touch a hardware key. */
+const sourceTimeoutMs = 30_000
 
 /** More than this isn't a password, but a wrong file or a program that talks. */
 const maxBytes = 64 * 1024
@@ -23,7 +23,6 @@ const maxBytes = 64 * 1024
 /** Shorter passwords are warned of when they are set, and never refused. */
 const shortPassword = 12
 
-const standardInput = 0
 const helpGroup = 'PASSWORD'
 
 /** Where the password of an embedded vault comes from; for every command that opens one. */
@@ -88,7 +87,7 @@ export type PasswordContext = {
   readonly env?: Env
   /** Asks without showing the answer: on the terminal unless given. */
   readonly ask?: (question: string) => Promise<string | undefined>
-  /** Limit of a password command, in milliseconds; 30 s unless given. */
+  /** Limit of a password command or pipe, in milliseconds; 30 s unless given. */
   readonly timeoutMs?: number
 }
 
@@ -97,7 +96,7 @@ export type PasswordContext = {
  * ENVDRIFT_VAULT_PASSWORD, ENVDRIFT_VAULT_PASSWORD_FILE, ENVDRIFT_VAULT_PASSWORD_COMMAND; `password` in the
  * configuration; a question at the terminal.
  *
- * One trailing newline is taken off. What a flag names is read once, however many vaults ask.
+ * One trailing newline is taken off, and a byte order mark at the start. What a flag names is read once, however many vaults ask.
  *
  * @returns a function that rejects with VAULT_PASSWORD_MISSING (no source, or one that gives nothing usable, which is
  *   named), USAGE for a command with quotes, INTERRUPTED.
@@ -138,14 +137,14 @@ export function firstPassword(flags: PasswordFlags, context: PasswordContext): H
  * @throws EnvdriftError VAULT_PASSWORD_MISSING, INTERRUPTED.
  */
 export async function newVaultPassword(flags: NewPasswordFlags, context: PasswordContext): Promise<Secret> {
-  const {env = givenEnvironment, warn, interactive} = context
+  const {env = givenEnvironment, interactive} = context
   const [fd, file, variable] = [
     flags['new-password-fd'],
     flags['new-password-file'],
     env['ENVDRIFT_VAULT_NEW_PASSWORD'],
   ]
-  if (fd !== undefined) return warnedOf(await fromDescriptor(fd, `--new-password-fd ${fd}`), context)
-  if (file !== undefined) return warnedOf(await fromFile(file, '--new-password-file', warn), context)
+  if (fd !== undefined) return warnedOf(await fromDescriptor(fd, `--new-password-fd ${fd}`, context), context)
+  if (file !== undefined) return warnedOf(await fromFile(file, '--new-password-file', context), context)
   if (variable !== undefined) return warnedOf(checked(Buffer.from(variable), 'ENVDRIFT_VAULT_NEW_PASSWORD'), context)
   if (interactive) return warnedOf(await askTwice('New password', context), context)
   throw new NoSource('No new password was given, and nobody can be asked', [
@@ -154,13 +153,39 @@ export async function newVaultPassword(flags: NewPasswordFlags, context: Passwor
   ])
 }
 
-/** Do these flags read standard input? Then nothing else can. */
-export const readsStdin = (flags: PasswordFlags & NewPasswordFlags): readonly string[] => [
-  ...(flags['password-fd'] === standardInput ? ['--password-fd 0'] : []),
-  ...(flags['password-file'] === '-' ? ['--password-file -'] : []),
-  ...(flags['new-password-fd'] === standardInput ? ['--new-password-fd 0'] : []),
-  ...(flags['new-password-file'] === '-' ? ['--new-password-file -'] : []),
-]
+/** What reads an open file descriptor, as people know it, and its number; 0 is standard input. */
+export type DescriptorReader = readonly [reader: string, fd: number]
+
+/**
+ * Refuse a command line whose flags read one file descriptor twice: the first of them takes all that is there.
+ *
+ * @param others - what the command reads beside passwords.
+ * @throws EnvdriftError USAGE.
+ */
+export function refuseReadingTwice(flags: PasswordFlags & NewPasswordFlags, others: readonly DescriptorReader[]): void {
+  const readers = [...descriptorsRead(flags), ...others]
+  for (const [index, [reader, fd]] of readers.entries()) {
+    const [other] = readers.slice(0, index).find(([, earlier]) => earlier === fd) ?? []
+    if (other === undefined) continue
+    const source = fd === 0 ? 'Standard input' : `File descriptor ${fd}`
+    throw new EnvdriftError('USAGE', `${source} can't be read for ${other} and for ${reader}`, {
+      suggestions: ['Give one of them in another way, such as a file: --password-file FILE.'],
+    })
+  }
+}
+
+function descriptorsRead(flags: PasswordFlags & NewPasswordFlags): readonly DescriptorReader[] {
+  const named = [
+    ['--password-fd', flags['password-fd']],
+    ['--password-file', flags['password-file']],
+    ['--new-password-fd', flags['new-password-fd']],
+    ['--new-password-file', flags['new-password-file']],
+  ] as const
+  return named.flatMap(([flag, given]) => {
+    const fd = typeof given === 'string' ? descriptorOf(given) : given
+    return fd === undefined ? [] : [[`${flag} ${printable(String(given))}`, fd] as const]
+  })
+}
 
 async function fromFlags(
   flags: PasswordFlags,
@@ -168,8 +193,8 @@ async function fromFlags(
   context: PasswordContext,
 ): Promise<Secret | undefined> {
   const [fd, file, command] = [flags['password-fd'], flags['password-file'], flags['password-command']]
-  if (fd !== undefined) return fromDescriptor(fd, `--password-fd ${fd}`)
-  if (file !== undefined) return fromFile(file, '--password-file', context.warn)
+  if (fd !== undefined) return fromDescriptor(fd, `--password-fd ${fd}`, context)
+  if (file !== undefined) return fromFile(file, '--password-file', context)
   if (command !== undefined)
     return fromCommand(wordsOf(command, '--password-command'), '--password-command', settings, context)
   return undefined
@@ -179,7 +204,7 @@ async function fromVariables(env: Env, settings: Settings, context: PasswordCont
   const value = env['ENVDRIFT_VAULT_PASSWORD']
   if (value !== undefined) return checked(Buffer.from(value), 'ENVDRIFT_VAULT_PASSWORD')
   const file = env['ENVDRIFT_VAULT_PASSWORD_FILE']
-  if (file !== undefined && file !== '') return fromFile(file, 'ENVDRIFT_VAULT_PASSWORD_FILE', context.warn)
+  if (file !== undefined && file !== '') return fromFile(file, 'ENVDRIFT_VAULT_PASSWORD_FILE', context)
   const command = env['ENVDRIFT_VAULT_PASSWORD_COMMAND']
   const source = 'ENVDRIFT_VAULT_PASSWORD_COMMAND'
   if (command !== undefined && command !== '') return fromCommand(wordsOf(command, source), source, settings, context)
@@ -197,7 +222,7 @@ async function fromSettings(settings: Settings, env: Env, context: PasswordConte
     const source = 'password.file in the configuration'
     // A repository may name it: nothing that could be waited for.
     if (['directory', 'other'].includes(await statKind(file))) throw unusable(source, undefined, 'is no regular file')
-    return fromFile(file, source, context.warn)
+    return fromFile(file, source, context)
   }
   if (command !== undefined) return fromCommand(command, 'password.command in the configuration', settings, context)
   return undefined
@@ -211,47 +236,32 @@ type PasswordTable = {
 
 const passwordTable = (settings: Settings): PasswordTable => (settings['password'] ?? {}) as PasswordTable
 
-async function fromDescriptor(fd: number, source: string): Promise<Secret> {
-  try {
-    return checked(await readAll(fd), source)
-  } catch (error) {
-    throw unusable(source, error, 'could not be read')
-  }
+async function fromDescriptor(fd: number, source: string, context: PasswordContext): Promise<Secret> {
+  return checked(await readDescriptor(fd, limitsOf(context)).catch(refused(source)), source)
 }
 
-async function fromFile(file: string, source: string, warn: (message: string) => void): Promise<Secret> {
-  if (file === '-') return fromDescriptor(standardInput, `${source} - (standard input)`)
-  const named = `${source} (${printable(file)})`
-  try {
-    // No check of its kind: `<(pass show vault)` is a pipe.
-    const fd = openSync(resolve(file), 'r')
-    const status = fstatSync(fd)
-    if (status.isFile() && process.platform !== 'win32' && (status.mode & 0o077) !== 0)
-      warn(`The password file ${printable(file)} can be read by other users; chmod 600 it`)
-    return checked(await readAll(fd), named)
-  } catch (error) {
-    throw unusable(named, error, 'could not be read')
-  }
+async function fromFile(file: string, source: string, context: PasswordContext): Promise<Secret> {
+  const named = file === '-' ? `${source} - (standard input)` : `${source} (${printable(file)})`
+  const bytes = await readPath(file === '-' ? file : resolve(file), limitsOf(context), ({mode}) => {
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      context.warn(`The password file ${printable(file)} can be read by other users; chmod 600 it`)
+  }).catch(refused(named))
+  return checked(bytes, named)
 }
 
-async function readAll(fd: number): Promise<Buffer> {
-  // Node has standard input open already: a second reader of a pipe may find it drained.
-  const stream = fd === standardInput ? process.stdin : createReadStream('', {fd})
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > maxBytes) break
+const limitsOf = ({signal, timeoutMs = sourceTimeoutMs}: PasswordContext): Limits => ({maxBytes, timeoutMs, signal})
+
+const refused =
+  (source: string) =>
+  (error: unknown): never => {
+    throw error instanceof NotRead ? unusable(source, error.cause, error.message) : error
   }
-  return Buffer.concat(chunks)
-}
 
 async function fromCommand(
   argv: readonly [string, ...string[]],
   source: string,
   settings: Settings,
-  {env = givenEnvironment, signal, timeoutMs = commandTimeoutMs}: PasswordContext,
+  {env = givenEnvironment, signal, timeoutMs = sourceTimeoutMs}: PasswordContext,
 ): Promise<Secret> {
   const hidden = new Set([...secretVariables, passwordTable(settings).env])
   const childEnv = Object.fromEntries(
@@ -304,12 +314,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Takes exactly one newline off the end, and refuses what can't be a password. */
+/** Takes exactly one newline off the end and a byte order mark off the start, and refuses what can't be a password. */
 function checked(bytes: Buffer, source: string): Secret {
   if (bytes.length > maxBytes) throw unusable(source, undefined, 'holds more than a password')
   let text: string
   try {
-    text = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)
+    // Takes the byte order mark off that editors on Windows write, and that nobody types.
+    text = new TextDecoder('utf-8', {fatal: true}).decode(bytes)
   } catch {
     throw unusable(source, undefined, 'is not UTF-8 text')
   }
@@ -359,9 +370,7 @@ function missing(path: string, settings: Settings): NoSource {
 }
 
 function unusable(source: string, cause: unknown, what: string): EnvdriftError {
-  if (cause instanceof EnvdriftError) return cause
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code
-  return new EnvdriftError('VAULT_PASSWORD_MISSING', `${source} ${what}${code === undefined ? '' : ` (${code})`}`, {
+  return new EnvdriftError('VAULT_PASSWORD_MISSING', `${source} ${what}`, {
     suggestions: ['Correct this source of the password, or use another one.'],
     cause,
   })

@@ -5,8 +5,9 @@ import {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
+import {NotRead, readDescriptor} from './given-bytes.ts'
 import {loadSchema} from './load-schema.ts'
-import {vaultPassword, type PasswordFlags} from './password.ts'
+import {refuseReadingTwice, vaultPassword, type PasswordFlags} from './password.ts'
 import {makeProgress} from './progress.ts'
 import {makePrompt} from './prompt.ts'
 import {abortOnSignals} from './signals.ts'
@@ -68,7 +69,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
         config,
         interactive,
         ...(interactive && {ask: (question) => askPerson(question, signal, progress.clear)}),
-        token: await tokenOf(flags, say),
+        token: await tokenOf(flags, say, signal),
         warn: say,
         vaultPassword: vaultPassword(flags, {interactive, warn: say, signal}),
       }),
@@ -117,6 +118,7 @@ function refuseSenseless(flags: SyncFlags): void {
   if (flags['skip-key-match'] && flags.verify) {
     refuse('--skip-key-match makes no sense with --verify, which installs nothing', 'Leave one of them out.')
   }
+  refuseReadingTwice(flags, flags.token === '-' ? [['--token -', 0]] : [])
 }
 
 /** A question of a vault's login, on the terminal. */
@@ -132,16 +134,26 @@ async function askPerson(
 }
 
 /** `--token -` reads stdin; anything else on a command line is open to every process of the machine. */
-async function tokenOf({token}: SyncFlags, warn: (message: string) => void): Promise<Secret | undefined> {
+async function tokenOf(
+  {token}: SyncFlags,
+  warn: (message: string) => void,
+  signal: AbortSignal,
+): Promise<Secret | undefined> {
   if (token === undefined) return undefined
   if (token !== '-') {
     warn('--token on a command line is visible to every process; use VAULT_TOKEN, ~/.vault-token or --token - (stdin)')
     return new Secret(token)
   }
-  const {text} = await import('node:stream/consumers')
-  const read = (await text(process.stdin)).trim()
-  if (read !== '') return new Secret(read)
-  throw new EnvdriftError('NOT_LOGGED_IN', '--token - found no token on standard input', {
-    suggestions: ['Pipe the token in, or set VAULT_TOKEN.'],
+  const refuse = (what: string): EnvdriftError =>
+    new EnvdriftError('NOT_LOGGED_IN', `--token - ${what}`, {suggestions: ['Pipe the token in, or set VAULT_TOKEN.']})
+  const bytes = await readDescriptor(0, {maxBytes: maxTokenBytes, signal}).catch((error: unknown) => {
+    throw error instanceof NotRead ? refuse(`could not read standard input: it ${error.message}`) : error
   })
+  if (bytes.length > maxTokenBytes) throw refuse('found more than a token on standard input')
+  const read = bytes.toString('utf8').trim()
+  if (read !== '') return new Secret(read)
+  throw refuse('found no token on standard input')
 }
+
+/** Longer than any token, in bytes: a JWT with many claims has some kilobytes. */
+const maxTokenBytes = 64 * 1024

@@ -1,16 +1,16 @@
-import {closeSync, fstatSync, openSync, readSync} from 'node:fs'
-import {buffer} from 'node:stream/consumers'
-
 import {EnvdriftError} from '../core/errors.ts'
 import {printable} from '../core/text.ts'
+import {descriptorOf, NotRead, readDescriptor, readPath} from './given-bytes.ts'
 import {askHidden} from './hidden-question.ts'
 
-/** Enough to see that a value is too large, in bytes. */
-const readAtMost = 1024 * 1024
+/** More than any value may have, in bytes: the vault says so of what is longer. */
+const maxBytes = 64 * 1024
 
-/** Is the value to come from standard input? */
-export const valueIsPiped = (file: string | undefined): boolean =>
-  file === '-' || (file === undefined && !process.stdin.isTTY)
+/** The file descriptor that the value comes from: 0 is standard input; `undefined` for a file and a terminal. */
+export function valueDescriptor(file: string | undefined): number | undefined {
+  if (file !== undefined) return descriptorOf(file)
+  return process.stdin.isTTY ? undefined : 0
+}
 
 /**
  * The bytes of a new value, unchanged: of a file, of standard input, or typed at a terminal without being shown.
@@ -21,8 +21,9 @@ export async function readValue(
   {name, file, ci}: {readonly name: string; readonly file: string | undefined; readonly ci: boolean},
   signal: AbortSignal,
 ): Promise<Buffer> {
-  if (valueIsPiped(file)) return buffer(process.stdin)
-  if (file !== undefined) return readFile(file)
+  if (file !== undefined)
+    return readPath(file, {maxBytes, signal}).catch(refused(file === '-' ? 'standard input' : file))
+  if (!process.stdin.isTTY) return readDescriptor(0, {maxBytes, signal}).catch(refused('standard input'))
   if (ci)
     throw new EnvdriftError('USAGE', 'No value was given, and with --ci nobody is asked', {
       suggestions: ['Pipe the value in, or give --value-file FILE.'],
@@ -31,30 +32,15 @@ export async function readValue(
   return Buffer.from((await askHidden(question, {input: process.stdin, output: process.stderr, signal})) ?? '')
 }
 
-function readFile(file: string): Buffer {
-  try {
-    const fd = openSync(file, 'r')
-    try {
-      if (fstatSync(fd).isDirectory()) throw Object.assign(new Error('EISDIR: it is a directory'), {code: 'EISDIR'})
-      const bytes = Buffer.alloc(readAtMost)
-      let end = 0
-      for (let read = -1; read !== 0 && end < bytes.length; end += read)
-        read = readSync(fd, bytes, end, bytes.length - end, null)
-      return bytes.subarray(0, end)
-    } finally {
-      closeSync(fd)
-    }
-  } catch (error) {
-    throw new EnvdriftError(
-      'FILE_UNREADABLE',
-      `Could not read ${printable(file)}: ${printable((error as Error).message)}`,
-      {
-        suggestions: ['Check the path and the permissions of the file.'],
-        cause: error,
-      },
-    )
+const refused =
+  (source: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof NotRead)) throw error
+    throw new EnvdriftError('FILE_UNREADABLE', `The value was not stored: ${printable(source)} ${error.message}`, {
+      suggestions: ['Check the path and the permissions of the file, and the program that writes to a pipe.'],
+      cause: error.cause,
+    })
   }
-}
 
 /**
  * For a command line that could not be parsed: oclif repeats a flag that it doesn't know, a `--value=…` with what follows.

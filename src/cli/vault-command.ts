@@ -16,7 +16,7 @@ import {BaseCommand} from './base-command.ts'
 import {
   firstPassword,
   passwordFlags,
-  readsStdin,
+  refuseReadingTwice,
   vaultPassword,
   type NewPasswordFlags,
   type PasswordContext,
@@ -47,17 +47,14 @@ export abstract class VaultCommand extends BaseCommand {
    * The vault that the command line means; nothing is read or asked yet.
    *
    * @param options.isNew - it is about to be made, so that a person is asked for the password twice.
-   * @param options.stdinHoldsValue - what is piped in is the value, so no password can come from there.
+   * @param options.descriptorOfValue - the file descriptor that the value comes from, so that no password can.
    */
   protected async vaultOf(
     flags: VaultFlags,
-    options: {readonly isNew?: boolean; readonly stdinHoldsValue?: boolean} = {},
+    options: {readonly isNew?: boolean; readonly descriptorOfValue?: number | undefined} = {},
   ): Promise<OpenedVault> {
-    const users = [...readsStdin(flags), ...(options.stdinHoldsValue ? ['the value'] : [])]
-    if (users.length > 1)
-      throw new EnvdriftError('USAGE', `Standard input can't be read for ${users.join(' and for ')}`, {
-        suggestions: ['Give one of them by a file: --password-file FILE, --value-file FILE.'],
-      })
+    const value = options.descriptorOfValue
+    refuseReadingTwice(flags, value === undefined ? [] : [['the value', value]])
     const {path, settings} = await placeOf(flags, (message) => this.warning(message))
     const signal = abortOnSignals()
     const context = {

@@ -100,8 +100,8 @@ it.each([
   ['it\n\n', 'it\n'],
   [' it \t', ' it \t'],
   ['pässwörd 🔑\n', 'pässwörd 🔑'],
-  ['\ufeffit', '\ufeffit'],
-])('takes exactly one line end off %j', async (text, password) => {
+  ['\ufeffit\n', 'it'],
+])('takes exactly one line end off %j, and a byte order mark', async (text, password) => {
   expect(await found({flags: {'password-file': file(text)}})).toBe(password)
 })
 

@@ -1,7 +1,7 @@
 import {string as argument} from '@oclif/core/args'
 import {string} from '@oclif/core/flags'
 
-import {readValue, refuseValueInFlag, valueInHistory, valueIsPiped} from '../../cli/value-source.ts'
+import {readValue, refuseValueInFlag, valueDescriptor, valueInHistory} from '../../cli/value-source.ts'
 import {done, VaultCommand} from '../../cli/vault-command.ts'
 import type {Result} from '../../core/report.ts'
 import {setSecret} from '../../workflows/vault.ts'
@@ -29,7 +29,7 @@ export default class VaultSet extends VaultCommand {
     const {args, argv, flags} = await this.parse(VaultSet).catch(refuseValueInFlag)
     if (argv.length > 1 || args.name.includes('=')) throw valueInHistory()
     const file = flags['value-file']
-    const {vault, signal} = await this.vaultOf(flags, {stdinHoldsValue: valueIsPiped(file)})
+    const {vault, signal} = await this.vaultOf(flags, {descriptorOfValue: valueDescriptor(file)})
     const value = () => readValue({name: args.name, file, ci: flags.ci}, signal)
     const version = await setSecret(vault, args.name, value, signal)
     const text = `Stored ${args.name} (version ${version})`

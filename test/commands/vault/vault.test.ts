@@ -277,9 +277,24 @@ describe('vault passwd', () => {
     const line = '"$@" vault passwd --password-fd 3 --new-password-fd 4 3< ~/old 4< ~/new'
     expect(await shell(workspace, line, {})).toMatchObject({code: 0})
     expect(await shell(workspace, '"$@" vault list --password-file ~/new', {})).toMatchObject({code: 0})
-    const both = '"$@" vault passwd --password-fd 0 --new-password-file - < ~/new'
-    expect(await shell(workspace, both, {})).toMatchObject({code: 2})
   })
+
+  it.each([
+    '--password-fd 0 --new-password-file - < ~/new',
+    '--password-fd 3 --new-password-fd 3 3< ~/new',
+    '--password-file /dev/fd/3 --new-password-fd 3 3< ~/new',
+  ])('does not read both passwords from one file descriptor: %s', async (flags) => {
+    const workspace = await workspaceWithVault()
+    writeFileSync(join(workspace.home, 'new'), 'another long password', {mode: 0o600})
+    const run = await shell(workspace, `"$@" vault passwd ${flags}`, {})
+    expect(run).toMatchObject({code: 2, stderr: expect.stringContaining("can't be read for --password-")})
+  })
+})
+
+it('sync does not read a password and a token from standard input', async () => {
+  const {root} = await workspaceWithVault()
+  const run = await envdrift(['sync', '--token', '-', '--password-file', '-'], {cwd: root, stdin: 'one'})
+  expect(run).toMatchObject({code: 2, stderr: expect.stringContaining('for --password-file - and for --token -')})
 })
 
 describe('what does not open', () => {
@@ -343,6 +358,36 @@ describe('the password', () => {
       ['"$@" vault list', {ENVDRIFT_VAULT_PASSWORD_COMMAND: `cat ${file}`}],
     ]
     for (const [line, env] of lines) expect(await shell(workspace, line, env)).toMatchObject({code: 0, stderr: ''})
+  })
+
+  it('comes from a pipe: of another program, of a process substitution, of a writer who takes its time', async () => {
+    const workspace = await workspaceWithVault()
+    const lines = [
+      `(sleep 1; printf 'correct horse '; sleep 1; echo 'battery staple') | "$@" vault list --password-file -`,
+      `"$@" vault list --password-file <(echo '${password}')`,
+      `"$@" vault list --password-file <(sleep 2; echo '${password}')`,
+      `"$@" vault list --password-fd 3 3< <(echo '${password}')`,
+      `mkfifo ~/pipe; (sleep 1; echo '${password}' > ~/pipe) & "$@" vault list --password-file ~/pipe`,
+    ]
+    for (const line of lines) {
+      const run = await runInWorkspace(['bash', '-c', line, 'bash', ...program], {cwd: workspace.root, env: {}})
+      expect(run).toMatchObject({code: 0, stderr: ''})
+    }
+  })
+
+  it.each(['--password-file ~/pipe', '--password-fd 3 3<> ~/pipe', '--password-file - <> ~/pipe'])(
+    'is not waited for once the run is ended: %s of a pipe that nobody writes to',
+    async (flags) => {
+      const workspace = await workspaceWithVault()
+      const line = `mkfifo ~/pipe; "$@" vault list ${flags} & pid=$!; sleep 2; kill -TERM $pid; wait $pid`
+      expect(await shell(workspace, line, {})).toMatchObject({code: 143, stderr: expect.stringContaining('Terminated')})
+    },
+  )
+
+  it.each([3, 5, 9, 14, 77])('is refused at once from file descriptor %d, which nobody opened', async (fd) => {
+    const workspace = await workspaceWithVault()
+    const run = await vault(workspace, ['list', '--password-fd', String(fd)], {env: {}, timeoutMs: 20_000})
+    expect(run).toMatchObject({code: 1, stderr: expect.stringContaining(`--password-fd ${fd} is`)})
   })
 
   it('P1 comes from the configuration, but a command only from the user file', async () => {

@@ -1,6 +1,7 @@
 import {EnvdriftError, type ErrorCode} from '../core/errors.ts'
 import type {SecretRef} from '../core/mapping.ts'
 import type {Secret} from '../core/secret.ts'
+import {makePace, type Pace} from './pace.ts'
 import type {Fetched, Version} from './provider.ts'
 
 export type CallLimits = {
@@ -15,6 +16,8 @@ export type CallLimits = {
 export type ReadLimits = CallLimits & {
   /** At most so many calls at once. */
   readonly maxInFlight: number
+  /** Of the vault, where the service's throttling is to be heeded by all reads. Left out: `maxInFlight` at all times. */
+  readonly pace?: Pace
 }
 
 /** What the service said about one secret, when it said something usable. */
@@ -42,6 +45,9 @@ const nobodyHomeCodes: ReadonlySet<ErrorCode> = new Set([
   'VAULT_NOT_FOUND',
 ])
 
+/** What came of one reference, without the reference. */
+export type Result = Answer | {readonly kind: 'failed'; readonly error: EnvdriftError}
+
 /**
  * Read every reference once, at most `maxInFlight` at a time; answers come as they arrive, in any order.
  *
@@ -51,44 +57,91 @@ const nobodyHomeCodes: ReadonlySet<ErrorCode> = new Set([
  * @param readOne - one call; throws EnvdriftError, mapped from the SDK's errors. It should pass its signal to the SDK, but
  *   is left behind if it does not listen.
  */
-export async function* readEach(
+export const readEach = (
   refs: readonly SecretRef[],
+  readOne: (ref: SecretRef, signal: AbortSignal) => Promise<Answer>,
+  limits: ReadLimits,
+): AsyncGenerator<Fetched, void> =>
+  readTogether(
+    refs.map((ref) => [ref]),
+    () => Promise.resolve(new Map()),
+    readOne,
+    limits,
+  )
+
+/**
+ * {@link readEach} for services that read several secrets in one call.
+ *
+ * @param chunks - what may go into one call; a chunk of one is read with `readOne`.
+ * @param readChunk - one call; what it gives no result for is read again with `readOne`. What it throws fails the whole chunk.
+ */
+export async function* readTogether(
+  chunks: readonly (readonly SecretRef[])[],
+  readChunk: (refs: readonly SecretRef[], signal: AbortSignal) => Promise<ReadonlyMap<SecretRef, Result>>,
   readOne: (ref: SecretRef, signal: AbortSignal) => Promise<Answer>,
   limits: ReadLimits,
 ): AsyncGenerator<Fetched, void> {
   const abandoned = new AbortController()
   const signal = AbortSignal.any([limits.signal, abandoned.signal])
+  const pace = limits.pace ?? makePace(limits.maxInFlight)
+  const queue = chunks.filter((chunk) => chunk.length > 0)
+  const total = queue.flat().length
   const answers: Fetched[] = []
   let arrival = Promise.withResolvers<void>()
+  let running = 0
   let answeredOnce = false
   let hopeless: EnvdriftError | undefined
 
-  async function fetch(ref: SecretRef): Promise<Fetched> {
+  function note(error: EnvdriftError): void {
+    if (loginCodes.has(error.code) || (!answeredOnce && nobodyHomeCodes.has(error.code))) hopeless ??= error
+    else answeredOnce = true
+  }
+
+  async function fetch(chunk: readonly SecretRef[]): Promise<readonly Fetched[]> {
+    const [first] = chunk as readonly [SecretRef]
     try {
       if (hopeless) throw hopeless
-      const answer = await withDeadline((callSignal) => readOne(ref, callSignal), {...limits, signal})
-      answeredOnce = true
-      return {ref, ...answer}
+      if (chunk.length === 1) {
+        const answer = await withDeadline((callSignal) => readOne(first, callSignal), {...limits, signal})
+        answeredOnce = true
+        return [{ref: first, ...answer}]
+      }
+      const results = await withDeadline((callSignal) => readChunk(chunk, callSignal), {...limits, signal})
+      answeredOnce ||= results.size > 0
+      queue.push(...chunk.filter((ref) => !results.has(ref)).map((ref) => [ref]))
+      return chunk.flatMap((ref) => {
+        const result = results.get(ref)
+        return result === undefined ? [] : [{ref, ...result}]
+      })
     } catch (cause) {
-      const error = asEnvdriftError(cause, `read ${ref.name}`)
-      if (loginCodes.has(error.code) || (!answeredOnce && nobodyHomeCodes.has(error.code))) hopeless ??= error
-      else answeredOnce = true
-      return {ref, kind: 'failed', error}
+      const error = asEnvdriftError(cause, `read ${first.name}`)
+      note(error)
+      return chunk.map((ref) => ({ref, kind: 'failed', error}))
     }
   }
 
-  const queue = refs.values()
-  async function work(): Promise<void> {
-    for (const ref of queue) {
-      answers.push(await fetch(ref))
-      arrival.resolve()
-    }
+  async function run(chunk: readonly SecretRef[]): Promise<void> {
+    running += 1
+    pace.begin()
+    const fetched = await fetch(chunk)
+    const isGood = fetched.every(({kind}) => kind !== 'failed')
+    running -= 1
+    pace.end(!isGood ? 'nothing' : chunk.length > 1 ? 'one' : 'a share of one')
+    answers.push(...fetched)
+    arrival.resolve()
+    startNext()
   }
-  for (let n = 0; n < Math.min(limits.maxInFlight, refs.length); n++) void work()
 
+  function startNext(): void {
+    // One of ours may always run: another read of the same vault must not keep this one from ending.
+    while (queue.length > 0 && running < limits.maxInFlight && (running === 0 || pace.hasRoom()))
+      void run(queue.shift()!)
+  }
+
+  startNext()
   try {
-    for (let given = 0; given < refs.length; given++) {
-      if (answers.length === 0) {
+    for (let given = 0; given < total; given++) {
+      while (answers.length === 0) {
         arrival = Promise.withResolvers()
         await arrival.promise
       }

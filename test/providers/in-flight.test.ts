@@ -3,7 +3,8 @@ import {describe, expect, it} from 'vitest'
 import {EnvdriftError, type ErrorCode} from '../../src/core/errors.ts'
 import type {SecretRef} from '../../src/core/mapping.ts'
 import {Secret} from '../../src/core/secret.ts'
-import {readEach, withDeadline, type Answer} from '../../src/providers/in-flight.ts'
+import {readEach, readTogether, withDeadline, type Answer} from '../../src/providers/in-flight.ts'
+import {makePace} from '../../src/providers/pace.ts'
 import type {Fetched} from '../../src/providers/provider.ts'
 import {gist} from './contract.ts'
 
@@ -157,5 +158,84 @@ describe('withDeadline', () => {
     await expect(withDeadline(async () => 'answer', limits())).resolves.toBe('answer')
     const thrown = new Error('the service said so')
     await expect(withDeadline(() => Promise.reject(thrown), limits())).rejects.toBe(thrown)
+  })
+})
+
+describe('readTogether', () => {
+  const asAnswers = (chunk: readonly SecretRef[]) => new Map(chunk.map((ref) => [ref, found(`${ref.name} in a batch`)]))
+  const alone = async ({name}: SecretRef) => found(`${name} alone`)
+
+  it('reads chunks in one call each, and a chunk of one by itself', async () => {
+    const [a, b, c] = refs(3) as readonly [SecretRef, SecretRef, SecretRef]
+    const answers = await collect(readTogether([[a, b], [c]], async (chunk) => asAnswers(chunk), alone, limits()))
+    expect(answers.map(gist).sort()).toEqual([
+      'found service-0 in a batch',
+      'found service-1 in a batch',
+      'found service-2 alone',
+    ])
+  })
+
+  it('asks again, one by one, for what a call had no result for', async () => {
+    const some = async (chunk: readonly SecretRef[]) => asAnswers(chunk.slice(1))
+    const answers = await collect(readTogether([refs(3)], some, alone, limits({maxInFlight: 1})))
+    expect(answers.map(gist).sort()).toEqual([
+      'found service-0 alone',
+      'found service-1 in a batch',
+      'found service-2 in a batch',
+    ])
+  })
+
+  it('fails a whole chunk with what its call threw, and reads the others', async () => {
+    const [a, b, c, d] = refs(4) as readonly [SecretRef, SecretRef, SecretRef, SecretRef]
+    const read = async (chunk: readonly SecretRef[]) => {
+      if (chunk.includes(a)) throw trouble('SERVICE_ERROR')
+      return asAnswers(chunk)
+    }
+    const answers = await collect(
+      readTogether(
+        [
+          [a, b],
+          [c, d],
+        ],
+        read,
+        alone,
+        limits(),
+      ),
+    )
+    expect(answers.map(gist).sort()).toEqual([
+      'SERVICE_ERROR',
+      'SERVICE_ERROR',
+      'found service-2 in a batch',
+      'found service-3 in a batch',
+    ])
+  })
+
+  it('asks for nothing more when a login was refused', async () => {
+    const asked: string[] = []
+    const read = async (chunk: readonly SecretRef[]): Promise<never> => {
+      asked.push(chunk[0]!.name)
+      throw trouble('LOGIN_REFUSED')
+    }
+    const chunks = [refs(2), refs(4).slice(2), [refs(5)[4]!]]
+    const answers = await collect(readTogether(chunks, read, alone, limits({maxInFlight: 1})))
+    expect(answers.map(gist)).toEqual(Array.from({length: 5}, () => 'LOGIN_REFUSED'))
+    expect(asked).toEqual(['service-0'])
+  })
+
+  it('keeps to the pace of the vault', async () => {
+    const pace = makePace(8)
+    let [running, peakAfter] = [0, 0]
+    const read = async ({name}: SecretRef) => {
+      running += 1
+      if (name === 'service-0') pace.slowDown(pace.mark())
+      // Those of the first burst are under way already.
+      if (Number(name.slice(8)) >= 8) peakAfter = Math.max(peakAfter, running)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      running -= 1
+      return found(name)
+    }
+    expect(await collect(readEach(refs(16), read, {...limits({maxInFlight: 8}), pace}))).toHaveLength(16)
+    expect(peakAfter).toBeGreaterThan(0)
+    expect(peakAfter).toBeLessThanOrEqual(6)
   })
 })

@@ -33,13 +33,15 @@ const pureModules = ['node:buffer', 'node:crypto', 'node:path', 'node:util', 'no
  */
 const packages: readonly (readonly [name: RegExp, folders: readonly string[]])[] = [
   [/^@azure\//, ['providers/azure']],
-  [/^@aws-sdk\/|^@smithy\/|^https-proxy-agent$/, ['providers/aws', 'providers/aws-*']],
+  [/^@aws-sdk\/|^@smithy\//, ['providers/aws', 'providers/aws-*']],
+  [/^https-proxy-agent$/, ['providers/aws', 'providers/aws-*', 'providers/hashicorp']],
   [/^node-vault$/, ['providers/hashicorp']],
   [/^@google-cloud\/|^google-gax$|^google-auth-library$/, ['providers/gcp']],
   [/^@dotenvx\/primitives$/, ['keys']],
   [/^smol-toml$|^toml-eslint-parser$/, ['config']],
   [/^valibot$/, ['config', 'vault']],
-  [/^ignore$/, ['system']],
+  [/^ignore$|^tinyglobby$/, ['system']],
+  [/^picomatch$/, ['config']],
   [/^ajv(?:-formats)?(?:\/|$)/, ['cli']],
   [/^@oclif\/core(?:\/|$)/, ['cli', 'commands']],
   [/^boxen$|^chalk$|^wrap-ansi$/, ['report', 'cli']],

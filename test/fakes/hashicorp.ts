@@ -1,6 +1,6 @@
 import {randomBytes, randomUUID} from 'node:crypto'
 import {createServer as createPlainServer} from 'node:http'
-import type {IncomingMessage, RequestListener, ServerResponse} from 'node:http'
+import type {IncomingMessage, RequestListener, Server, ServerResponse} from 'node:http'
 import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {text} from 'node:stream/consumers'
@@ -79,7 +79,8 @@ export async function startFakeVault(
   const tokens = new Map<string, Token>()
   const log: LoggedRequest[] = []
   const faults: {readonly answer: Fault; times: number}[] = []
-  let [sealed, silent, delayMs, inFlight] = [false, false, 0, 0]
+  let [sealed, silent, delayMs, inFlight, skewMs] = [false, false, 0, 0, 0]
+  const now = (): number => Date.now() + skewMs
 
   function addToken(given: TokenOptions = {}): string {
     const token = `hvs.${randomBytes(18).toString('base64url')}`
@@ -87,7 +88,7 @@ export async function startFakeVault(
       rules: given.rules === undefined ? 'root' : [...given.rules],
       namespace: given.namespace ?? '',
       uses: given.uses ?? Number.POSITIVE_INFINITY,
-      expires: given.expires ?? (given.rules ? new Date(Date.now() + defaultTokenMs) : null),
+      expires: given.expires ?? (given.rules ? new Date(now() + defaultTokenMs) : null),
     })
     return token
   }
@@ -124,7 +125,7 @@ export async function startFakeVault(
     const id = headers['x-vault-token']
     if (typeof id !== 'string' || id === '') return refusal(403, 'permission denied')
     const token = tokens.get(id)
-    if (!token || token.namespace !== namespace || (token.expires && token.expires.getTime() <= Date.now()))
+    if (!token || token.namespace !== namespace || (token.expires && token.expires.getTime() <= now()))
       return refusal(403, '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n')
     token.uses -= 1
     if (token.uses <= 0) tokens.delete(id)
@@ -175,19 +176,29 @@ export async function startFakeVault(
     )
   }
 
-  const server = options.tls
-    ? createTlsServer({key: options.tls.key, cert: options.tls.certificate}, listener)
-    : createPlainServer(listener)
-  // Whoever leaves connections open is found out: the server never closes one by itself.
-  server.keepAliveTimeout = 0
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port ?? 0, '127.0.0.1', resolve)
-  })
-  const {port} = server.address() as AddressInfo
+  const servers: Server[] = []
+  /** Opens one more door to the same vault. @returns its address. */
+  async function listen(tls: Certificate | undefined, port = 0): Promise<string> {
+    const server = tls ? createTlsServer({key: tls.key, cert: tls.certificate}, listener) : createPlainServer(listener)
+    servers.push(server)
+    // Whoever leaves connections open is found out: the server never closes one by itself.
+    server.keepAliveTimeout = 0
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, '127.0.0.1', resolve)
+    })
+    return `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+  const url = await listen(options.tls, options.port)
 
   return {
-    url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+    url,
+    /** The same vault over TLS, besides. */
+    listenSecurely: (tls: Certificate): Promise<string> => listen(tls),
+    /** The server's clock is so much ahead of ours, in milliseconds. */
+    skewClock: (ms: number): void => {
+      skewMs = ms
+    },
     rootToken: addToken(),
     /** Everything that came in, oldest first. */
     log: log as readonly LoggedRequest[],
@@ -209,8 +220,8 @@ export async function startFakeVault(
       if (mount.kv === 1) mount.secrets.set(name, fields)
       else addVersion(mount.secrets, name, fields)
     },
-    seal: (now = true): void => {
-      sealed = now
+    seal: (closed = true): void => {
+      sealed = closed
     },
     /** The next `times` requests get this answer instead of the true one; several calls queue up. */
     fault: (answer: Fault, times = 1): void => {
@@ -228,12 +239,20 @@ export async function startFakeVault(
       silent = true
     },
     /** Connections that are open now, idle ones too. */
-    connections: (): Promise<number> => promisify(server.getConnections.bind(server))(),
+    connections: async (): Promise<number> => {
+      const counts = await Promise.all(servers.map((server) => promisify(server.getConnections.bind(server))()))
+      return counts.reduce((sum, count) => sum + count, 0)
+    },
     stop: async (): Promise<void> => {
-      await new Promise((resolve) => {
-        server.close(resolve)
-        server.closeAllConnections()
-      })
+      await Promise.all(
+        servers.map(
+          (server) =>
+            new Promise((resolve) => {
+              server.close(resolve)
+              server.closeAllConnections()
+            }),
+        ),
+      )
     },
   }
 }

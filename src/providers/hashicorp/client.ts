@@ -3,6 +3,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {client as NodeVaultClient} from 'node-vault'
 
 import {EnvdriftError} from '../../core/errors.ts'
+import {tooLongToWait} from '../in-flight.ts'
 import {networkTrouble} from '../network-trouble.ts'
 import {connectionError, redirectError, sealedError} from './errors.ts'
 import type {Http, HttpAnswer} from './http.ts'
@@ -91,6 +92,7 @@ export async function makeClient(
         if (status === 503 && (await isSealed(signal))) throw sealedError(place)
         again &&= notDoneStatuses.has(status) || (harmless && perhapsDoneStatuses.has(status))
         waitMs = retryAfterMs ?? waitMs
+        if (status === 429 && waitMs > vault.callTimeoutMs) throw tooLongToWait(place, waitMs, vault.callTimeoutMs)
       }
       if (!again || performance.now() + waitMs >= until) {
         if ('failed' in outcome) throw connectionError(outcome.failed, place)

@@ -29,6 +29,17 @@ export function connectionError(cause: unknown, place: string): EnvdriftError {
       cause,
     })
   const code = trouble?.detail ?? codeOf(cause)
+  if (code === 'PROXY_WANTS_LOGIN')
+    return new EnvdriftError('LOGIN_REFUSED', `The proxy on the way to ${place} wants a login of its own`, {
+      suggestions: ['Put name and password into the address of the proxy (HTTPS_PROXY), or name the host in NO_PROXY.'],
+    })
+  if (code === 'PROXY_REFUSED')
+    return new EnvdriftError('UNREACHABLE', `The proxy on the way to ${place} makes no connection to it`, {
+      suggestions: [
+        'Check HTTPS_PROXY or VAULT_PROXY_ADDR, or name the host in NO_PROXY if it is to be reached directly.',
+      ],
+      cause,
+    })
   if (code === 'ANSWER_TOO_LARGE') return badResponse(`${place} sent an answer of more than 2 MiB`, checkAddress)
   // Without its cause: Node puts the bytes that came over the wire into it.
   if (code === 'ANSWER_NOT_TEXT' || code.startsWith('HPE_'))

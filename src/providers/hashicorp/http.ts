@@ -1,9 +1,10 @@
+import {setMaxListeners} from 'node:events'
 import {Agent as HttpAgent, request as httpRequest} from 'node:http'
 import type {IncomingMessage} from 'node:http'
 import {Agent as HttpsAgent, request as httpsRequest} from 'node:https'
 import type {AgentOptions} from 'node:https'
 
-import type {Env} from '../../core/provider-spec.ts'
+import {HttpsProxyAgent} from 'https-proxy-agent'
 
 type HttpRequest = {
   readonly method: string
@@ -43,15 +44,20 @@ const addressAttemptMs = 1000
  * redirect to any host with the token in its hand, and `DEBUG=follow-redirects` prints the token.
  *
  * @param options.tls - what the user's settings say; what they leave out is as Node has it.
- * @param options.env - names the proxy for https, in Node's own way. Without TLS a proxy would read the token, so there it
- *   is not asked.
+ * @param options.proxy - makes a tunnel to every https address; it sees neither token nor secret.
  */
-export function makeHttp(options: {readonly maxSockets: number; readonly tls: AgentOptions; readonly env: Env}): Http {
-  const common = {keepAlive: true, maxSockets: options.maxSockets, autoSelectFamilyAttemptTimeout: addressAttemptMs}
+export function makeHttp(options: {
+  readonly maxSockets: number
+  readonly tls: AgentOptions
+  readonly proxy: URL | undefined
+}): Http {
+  const {maxSockets, tls, proxy} = options
+  const common = {keepAlive: true, maxSockets, autoSelectFamilyAttemptTimeout: addressAttemptMs}
+  // Ends what still waits for a proxy's answer: nothing else would, and the process could not end.
+  const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
   const plain = new HttpAgent(common)
-  // In Node since 22.21 and 24.5, ignored before that; the types of 22.18 don't know it.
-  const proxy: object = {proxyEnv: options.env}
-  const secure = new HttpsAgent({...common, ...options.tls, ...proxy})
+  const secure = proxy ? new HttpsProxyAgent(proxy, {...common, signal: closing.signal}) : new HttpsAgent(common)
 
   return {
     async send({method, url, headers, json, signal}) {
@@ -62,11 +68,24 @@ export function makeHttp(options: {readonly maxSockets: number; readonly tls: Ag
           accept: 'application/json',
           ...(body && {'content-type': 'application/json', 'content-length': body.length}),
         }
+        // With the request and not with the agent: one that makes tunnels would use them for the proxy.
         const request =
           url.protocol === 'https:'
-            ? httpsRequest(url, {method, headers: all, signal, agent: secure}, resolve)
-            : httpRequest(url, {method, headers: all, signal, agent: plain}, resolve)
-        request.once('error', reject)
+            ? httpsRequest(url, {...tls, method, headers: all, signal, agent: secure})
+            : httpRequest(url, {method, headers: all, signal, agent: plain})
+        let refused: Error | undefined
+        // What a proxy says instead of making a tunnel comes like an answer, and must never be taken for one of Vault's.
+        request.once('proxyConnect', ({statusCode}: {readonly statusCode: number}) => {
+          if (statusCode === 200) return
+          const code = statusCode === 407 ? 'PROXY_WANTS_LOGIN' : 'PROXY_REFUSED'
+          refused = Object.assign(new Error(`the proxy answered ${statusCode}`), {code, status: statusCode})
+        })
+        request.once('response', (answer) => {
+          if (refused === undefined) return resolve(answer)
+          answer.destroy()
+          reject(refused)
+        })
+        request.on('error', (error) => reject(refused ?? error))
         request.end(body)
       })
       const text = await textOf(response)
@@ -78,6 +97,7 @@ export function makeHttp(options: {readonly maxSockets: number; readonly tls: Ag
       }
     },
     close() {
+      closing.abort()
       plain.destroy()
       secure.destroy()
     },

@@ -10,6 +10,7 @@ import type {Provider, ProviderDefinition, Version} from '../provider.ts'
 import {makeClient} from './client.ts'
 import {type Asked, badResponse, isVaults} from './errors.ts'
 import {makeHttp} from './http.ts'
+import {proxyFor} from './proxy.ts'
 import {dataOf, readingOfKv1, readingOfKv2, refusalOrNonsense, writtenVersion} from './readings.ts'
 import {spec} from './spec.ts'
 import {findToken} from './token.ts'
@@ -41,7 +42,7 @@ function connect({url, mount, kv, namespace, caFile, skipVerify}: Vault, host: H
   const session = once(async () => {
     const [token, ca] = await Promise.all([findToken(host), certificatesIn(caFile)])
     const tls = {...(ca !== undefined && {ca}), ...(skipVerify && {rejectUnauthorized: false})}
-    const http = makeHttp({maxSockets: maxInFlight, tls, env: host.env})
+    const http = makeHttp({maxSockets: maxInFlight, tls, proxy: proxyFor(new URL(url), host.env)})
     closeHttp = http.close
     return {
       token,

@@ -1,12 +1,18 @@
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer, request} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
+import {serverCertificate} from '../../fakes/certificate.ts'
 import {type LoggedRequest, startFakeVault} from '../../fakes/hashicorp.ts'
+import {startGate} from '../../support/gate.ts'
 import {type Bed, testHost} from '../contract.ts'
+import {type ConnectProxy, startConnectProxy} from './connect-proxy.ts'
 import {startRealVault, type VaultServer} from './real-vault.ts'
 
 /** A host that knows nothing but this environment: no token of the machine's, and no home directory. */
@@ -29,8 +35,10 @@ export async function connectTo(url: string, host: Host, settings: Settings = {}
 /** The fake, its KV 2 mount `secret`, and a token that may read and write there and nothing else. */
 export async function startFakeBed(): Promise<Bed> {
   const vault = await startFakeVault()
+  const certificate = await serverCertificate(['localhost'])
+  const secureUrl = await vault.listenSecurely(certificate)
   return {
-    ...(await bedOn(vault, vault.log)),
+    ...(await bedOn({...vault, secureUrl, authority: certificate.certificate}, vault.log)),
     fail: (status, times, retryAfterSeconds) =>
       vault.fault(
         {
@@ -42,10 +50,11 @@ export async function startFakeBed(): Promise<Bed> {
       ),
     delay: vault.delay,
     silence: vault.silence,
+    skewClock: vault.skewClock,
   }
 }
 
-/** The same on the real server, which can't be made slow, silent or faulty. */
+/** The same on the real server; what stands in front of it writes down what goes by, and holds answers back. */
 export async function startRealBed(binary: string): Promise<Bed> {
   const vault = await startRealVault(binary)
   const front = await startFront(vault.url)
@@ -53,23 +62,56 @@ export async function startRealBed(binary: string): Promise<Bed> {
     await front.stop()
     await vault.stop()
   }
-  return bedOn({...vault, url: front.url, stop}, front.log)
+  return {...(await bedOn({...vault, url: front.url, stop}, front.log)), delay: front.delay}
 }
 
-async function bedOn(vault: VaultServer, log: readonly LoggedRequest[]): Promise<Bed> {
+type TestVault = VaultServer & {
+  /** The same vault by https, with a certificate that `authority` (PEM) vouches for. */
+  readonly secureUrl: string
+  readonly authority: string
+}
+
+async function bedOn(vault: TestVault, log: readonly LoggedRequest[]): Promise<Bed> {
   const token = await vault.addToken({rules: [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]})
+  const gate = await startGate(Number(new URL(vault.url).port))
+  const proxies: ConnectProxy[] = []
+  const directory = mkdtempSync(join(tmpdir(), 'envdrift-vault-bed-'))
+  const env = {VAULT_TOKEN: token}
   const put = async (name: string, value: string): Promise<void> => vault.put('secret', name, {value})
+  const connect = (over: Partial<Host>, settings: Settings = {}): Promise<Provider> =>
+    connectTo(`http://127.0.0.1:${gate.port}`, hostWith(env, over), settings)
+  let stopped: Promise<void> | undefined
+
+  async function asRoot(method: string, path: string, body?: unknown): Promise<void> {
+    const response = await fetch(`${vault.url}/v1/${path}`, {
+      method,
+      headers: {'x-vault-token': vault.rootToken},
+      ...(body !== undefined && {body: JSON.stringify(body)}),
+    })
+    if (response.status !== 204) throw new Error(`${method} ${path}: ${response.status}`)
+  }
+
   return {
-    connect: (over = {}) => connectTo(vault.url, hostWith({VAULT_TOKEN: token}, over)),
+    connect: (over = {}) => connect(over),
+    elsewhere: (over = {}) => connect(over, {mount: 'nowhere'}),
     seed: put,
     addVersion: put,
     forbid: async (name) => vault.addRule(token, {path: `secret/data/${name}`, capabilities: ['deny']}),
-    remove: async (name) => {
-      const response = await fetch(`${vault.url}/v1/secret/data/${name}`, {
-        method: 'DELETE',
-        headers: {'x-vault-token': vault.rootToken},
-      })
-      if (response.status !== 204) throw new Error(`The server did not delete: ${response.status}`)
+    remove: (name) => asRoot('DELETE', `secret/data/${name}`),
+    destroy: (name) => asRoot('POST', `secret/destroy/${name}`, {versions: [1]}),
+    // An entry of the integrated storage holds 1 MiB, and the text is stored as JSON. Source: limits in the docs of Vault.
+    largest: 1_000_000,
+    badName: 'myapp//production',
+    network: gate,
+    silence: () => void gate.silence(),
+    connectUntrusted: (over = {}) => connectTo(vault.secureUrl, hostWith(env, over)),
+    connectThroughProxy: async (over = {}) => {
+      const proxy = await startConnectProxy()
+      proxies.push(proxy)
+      const caFile = join(directory, 'ca.pem')
+      writeFileSync(caFile, vault.authority)
+      const host = hostWith({...env, HTTPS_PROXY: proxy.url, VAULT_CACERT: caFile}, over)
+      return {provider: await connectTo(vault.secureUrl, host), tunnels: () => proxy.asked.length}
     },
     reads: () =>
       log
@@ -77,14 +119,19 @@ async function bedOn(vault: VaultServer, log: readonly LoggedRequest[]): Promise
         .map(({path, inFlight}) => ({name: path.slice('secret/data/'.length), inFlight})),
     logins: () => log.filter(({path}) => path.startsWith('auth/')).length,
     credentials: [token, vault.rootToken],
-    stop: vault.stop,
+    stop: () =>
+      (stopped ??= (async () => {
+        await Promise.all([gate.stop(), ...proxies.map((proxy) => proxy.stop())])
+        await vault.stop()
+        rmSync(directory, {recursive: true, force: true})
+      })()),
   }
 }
 
-/** Writes down what goes to a server, for one that has no log of its own. */
+/** Writes down what goes to a server, for one that has no log of its own, and can be told to take its time. */
 async function startFront(target: string) {
   const log: LoggedRequest[] = []
-  let inFlight = 0
+  let [inFlight, delayMs] = [0, 0]
   const server = createServer((incoming, response) => {
     inFlight += 1
     response.on('close', () => {
@@ -100,8 +147,11 @@ async function startFront(target: string) {
       inFlight,
     })
     const outgoing = request(`${target}${url}`, {method, headers}, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(response)
+      const later = (): void => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      }
+      setTimeout(later, delayMs).unref()
     })
     outgoing.on('error', () => response.destroy())
     incoming.pipe(outgoing)
@@ -110,6 +160,9 @@ async function startFront(target: string) {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     log: log as readonly LoggedRequest[],
+    delay: (ms: number): void => {
+      delayMs = ms
+    },
     stop: async (): Promise<void> => {
       await new Promise((resolve) => {
         server.close(resolve)

@@ -1,11 +1,12 @@
 import {spawn} from 'node:child_process'
-import {mkdtempSync, rmSync} from 'node:fs'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:net'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
+import {serverCertificate} from '../../fakes/certificate.ts'
 import type {FakeVault, Fields, Rule, TokenOptions} from '../../fakes/hashicorp.ts'
 
 /** Path of a `vault` binary to run the tests of the fake against as well, to prove the fake. */
@@ -31,16 +32,32 @@ export type VaultServer = {
 void ((fake: FakeVault): VaultServer => fake)
 
 /** A development server of the real Vault, in memory, on loopback, with the mounts that the fake has. */
-export async function startRealVault(binary: string): Promise<VaultServer> {
-  const [port, rootToken] = [await freePort(), 'root-token-of-the-test']
+export async function startRealVault(
+  binary: string,
+): Promise<VaultServer & {readonly secureUrl: string; readonly authority: string}> {
+  const [port, securePort, rootToken] = [await freePort(), await freePort(), 'root-token-of-the-test']
   const url = `http://127.0.0.1:${port}`
   const home = mkdtempSync(join(tmpdir(), 'envdrift-vault-'))
+  const tls = await serverCertificate(['localhost'])
+  const [certFile, keyFile, configFile] = [join(home, 'cert.pem'), join(home, 'key.pem'), join(home, 'config.hcl')]
+  writeFileSync(certFile, tls.certificate)
+  writeFileSync(keyFile, tls.key, {mode: 0o600})
+  writeFileSync(
+    configFile,
+    `listener "tcp" {
+  address       = "127.0.0.1:${securePort}"
+  tls_cert_file = ${JSON.stringify(certFile)}
+  tls_key_file  = ${JSON.stringify(keyFile)}
+}
+`,
+  )
   const server = spawn(
     binary,
     [
       'server',
       '-dev',
       '-dev-no-store-token',
+      `-config=${configFile}`,
       `-dev-root-token-id=${rootToken}`,
       `-dev-listen-address=127.0.0.1:${port}`,
     ],
@@ -90,6 +107,8 @@ export async function startRealVault(binary: string): Promise<VaultServer> {
 
   return {
     url,
+    secureUrl: `https://127.0.0.1:${securePort}`,
+    authority: tls.certificate,
     rootToken,
     put,
     async addToken({rules, uses, expires} = {}) {

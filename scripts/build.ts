@@ -31,12 +31,15 @@ const proxyOfGaxios: EsbuildPlugin = {
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/cli/start.ts', 'src/cli/help.ts', ...globSync('src/commands/**/*.ts', {cwd: root})].map(
-    (file) => ({
-      in: file,
-      out: file.replace(/^src\/(?:cli\/)?/, '').replace(/\.ts$/, ''),
-    }),
-  ),
+  entryPoints: [
+    'src/cli/start.ts',
+    'src/cli/help.ts',
+    'src/cli/json-schema-worker.ts',
+    ...globSync('src/commands/**/*.ts', {cwd: root}),
+  ].map((file) => ({
+    in: file,
+    out: file.replace(/^src\/(?:cli\/)?/, '').replace(/\.ts$/, ''),
+  })),
   outdir: out,
   bundle: true,
   splitting: true,

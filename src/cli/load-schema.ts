@@ -1,12 +1,11 @@
 import {extname, resolve} from 'node:path'
 import {pathToFileURL} from 'node:url'
 
-import type {ErrorObject, ValidateFunction} from 'ajv'
-
 import {EnvdriftError} from '../core/errors.ts'
 import {printable} from '../core/text.ts'
 import {readTextFile, statKind} from '../system/files.ts'
 import type {Validate} from '../workflows/prove.ts'
+import {onlyOnce} from './schema-violations.ts'
 
 type SchemaFlags = {
   readonly ci: boolean
@@ -36,10 +35,17 @@ const moduleEndings: ReadonlySet<string> = new Set(['.ts', '.mts', '.cts', '.js'
  *
  * @throws EnvdriftError SCHEMA_UNUSABLE, CONFIG_NOT_ALLOWED.
  */
-export async function loadSchema(flags: SchemaFlags, cwd: string): Promise<Validate | undefined> {
+export async function loadSchema(
+  flags: SchemaFlags,
+  {
+    cwd,
+    signal,
+    limitMs = schemaLimitMs,
+  }: {readonly cwd: string; readonly signal: AbortSignal; readonly limitMs?: number},
+): Promise<Validate | undefined> {
   if (!flags['validate-schema'] || flags.schema === undefined) return undefined
   const start = resolve(cwd, flags['service-dir'] ?? '.')
-  if (extname(flags.schema) === '.json') return jsonSchema(resolve(start, flags.schema))
+  if (extname(flags.schema) === '.json') return jsonSchema(resolve(start, flags.schema), limitMs, signal)
   const [, file = '', name] = /^(.+?)(?::([\w$]+))?$/.exec(flags.schema) ?? []
   if (!moduleEndings.has(extname(file))) {
     throw unusable(flags.schema, 'is neither a .json file nor a module (.ts, .mjs, .js)', [
@@ -61,42 +67,36 @@ export async function loadSchema(flags: SchemaFlags, cwd: string): Promise<Valid
   return moduleSchema(resolve(start, file), name)
 }
 
-/**
- * Environment variables are strings: number, integer, boolean and null accept a string that spells one. A violation is
- * told by the schema's own words, never by ajv's text about the value.
- */
-async function jsonSchema(path: string): Promise<Validate> {
+async function jsonSchema(path: string, limitMs: number, signal: AbortSignal): Promise<Validate> {
   const schema = parseJson(path, await textOf(path))
-  const {compileJsonSchema} = await import('./json-schema.ts')
-  let check: ValidateFunction
-  try {
-    check = compileJsonSchema(schema as object)
-  } catch (error) {
-    throw unusable(path, 'is not a valid JSON Schema', ['Check it with a JSON Schema validator.'], error)
-  }
+  const {startJsonSchema} = await import('./json-schema-thread.ts')
+  const started = await startJsonSchema(schema as object, {limitMs, signal})
+  if (!('check' in started)) throw endOf(started, path, limitMs)
   return async (values) => {
-    // A copy: ajv writes coerced values back.
-    if (check({...values}) === true) return []
-    return onlyOnce((check.errors ?? []).map(violationOf))
+    const answer = await started.check(values)
+    if (answer.kind === 'checked') return answer.violations
+    throw endOf(answer, path, limitMs)
   }
 }
 
-function violationOf({keyword, instancePath, params}: ErrorObject): {name: string; rule: string} {
-  const name = instancePath.split('/')[1]?.replaceAll('~1', '/').replaceAll('~0', '~')
-  const {missingProperty, additionalProperty, type, format} = params as Record<string, unknown>
-  if (typeof missingProperty === 'string') return {name: missingProperty, rule: 'required'}
-  if (typeof additionalProperty === 'string') return {name: additionalProperty, rule: 'not in the schema'}
-  const detail = typeof type === 'string' ? type : typeof format === 'string' ? format : undefined
-  return {name: name ?? '(all variables)', rule: detail === undefined ? keyword : `${keyword} ${detail}`}
+function endOf(
+  answer: {readonly kind: 'invalid' | 'late' | 'broken' | 'checked'; readonly why?: unknown},
+  path: string,
+  limitMs: number,
+): EnvdriftError {
+  const cause = answer.why
+  switch (answer.kind) {
+    case 'late':
+      return unusable(path, `was not done within ${limitMs / 1000} s`, [
+        'Look for a `pattern` that repeats a repetition, such as ^(a+)+$, and write it without the inner one: ^a+$.',
+      ])
+    case 'broken':
+      return unusable(path, 'ended the thread that checks it, for want of memory mostly', ['Make it smaller.'], cause)
+    case 'invalid':
+    case 'checked':
+      return unusable(path, 'is not a valid JSON Schema', ['Check it with a JSON Schema validator.'], cause)
+  }
 }
-
-/**
- * Each rule once for a variable, and of patterns and limits only that they don't hold: a schema that tries a value letter by
- * letter would else have it spelt out in the log.
- */
-const onlyOnce = <T extends {readonly name: string; readonly rule: string}>(violations: readonly T[]): readonly T[] => [
-  ...new Map(violations.map((one) => [JSON.stringify([one.name, one.rule.split(' ')[0]]), one])).values(),
-]
 
 async function moduleSchema(path: string, name: string | undefined): Promise<Validate> {
   if ((await statKind(path)) !== 'file') throw missing(path)
@@ -131,15 +131,15 @@ async function moduleSchema(path: string, name: string | undefined): Promise<Val
   }
 }
 
-/** How long a schema module may take to load, or to validate one service, in milliseconds. */
-const moduleLimitMs = 10_000
+/** How long a schema may take to load, or to validate one service, in milliseconds. */
+const schemaLimitMs = 10_000
 
 async function inTime<T>(work: T | Promise<T>, path: string): Promise<T> {
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(
     () =>
-      late.reject(unusable(path, `did not answer within ${moduleLimitMs / 1000} s`, ['Run it with node to see why.'])),
-    moduleLimitMs,
+      late.reject(unusable(path, `did not answer within ${schemaLimitMs / 1000} s`, ['Run it with node to see why.'])),
+    schemaLimitMs,
   )
   try {
     return await Promise.race([work, late.promise])

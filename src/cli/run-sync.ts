@@ -34,6 +34,8 @@ export type SyncFlags = PasswordFlags & {
   readonly 'allow-schema-code': boolean
   readonly 'skip-key-match': boolean
   readonly 'require-coverage': boolean
+  readonly filter?: string | undefined
+  readonly shard?: string | undefined
 }
 
 /** `envdrift sync`: the composition root that joins configuration, ports and workflow. */
@@ -42,7 +44,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
   const signal = abortOnSignals()
   const config = await loadConfig(configFlags(flags), configPort(), specs)
   for (const warning of config.warnings) warn(warning)
-  const validate = await loadSchema(flags, process.cwd())
+  const validate = await loadSchema(flags, {cwd: process.cwd(), signal})
 
   const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))
   const prompt = makePrompt(
@@ -99,6 +101,8 @@ const configFlags = (flags: SyncFlags): Parameters<typeof loadConfig>[0] => ({
   ...(flags.profile === undefined ? {} : {profile: flags.profile}),
   token: flags.token !== undefined,
   requireCoverage: flags['require-coverage'],
+  ...(flags.filter === undefined ? {} : {filter: flags.filter}),
+  ...(flags.shard === undefined ? {} : {shard: flags.shard}),
   ci: flags.ci,
 })
 

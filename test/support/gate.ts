@@ -38,17 +38,14 @@ export async function startGate(target: number): Promise<Gate> {
   const server = createServer((client) => {
     made += 1
     const upstream = connect(target, '127.0.0.1')
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
+    for (const one of [client, upstream]) {
       open.add(one)
       one.on('error', () => {})
-      one.on('close', () => {
-        open.delete(one)
-        if (weather.kind !== 'silence') other.destroy()
-      })
+      one.on('close', () => open.delete(one))
     }
+    client.on('close', () => weather.kind !== 'silence' && upstream.destroy())
+    // What it had said may still be on its way.
+    upstream.on('close', () => say(() => void (weather.kind !== 'silence' && client.destroySoon())))
     let condemned = false
     client.on('data', (bytes) => {
       if (weather.kind === 'silence') return

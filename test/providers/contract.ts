@@ -33,7 +33,7 @@ export type Bed = {
   /** Every answer from now on comes this much later. */
   readonly delay?: (ms: number) => void
   /** From now on connections are taken and never answered. */
-  readonly silence?: () => void
+  readonly silence?: () => void | Promise<void>
   readonly reads: () => readonly LoggedRead[]
   /** How many logins (token requests) the service has seen. */
   readonly logins: () => number
@@ -407,7 +407,7 @@ export function providerContract(
       const bed = await bedOf()
       await bed.seed('myapp-production', 'never-served')
       const provider = await connect(bed, {callTimeoutMs: 400})
-      bed.silence()
+      await bed.silence()
       const answers = await look('silent from the start', bed, provider, ['myapp-production', 'myapp-staging'])
       expect(answers.map(gist)).toEqual(['TIMEOUT', 'TIMEOUT'])
       expectDiscreet(bed, failures(answers))

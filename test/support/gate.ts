@@ -5,8 +5,6 @@ import {connect, createServer, type AddressInfo, type Socket} from 'node:net'
  * Each stays until the next is asked for.
  */
 export type Network = {
-  /** Connections that were made so far. */
-  readonly connections: () => number
   /** The next `times` connections (`Infinity`: all) are reset when they have sent their first bytes; those that are there, now. */
   readonly reset: (times: number) => Promise<void>
   /** Nothing passes any more in either direction, and nothing is closed; on connections that were used already, too. */
@@ -18,7 +16,12 @@ export type Network = {
 }
 
 /** A gate in front of a server; give clients `port` (on 127.0.0.1) instead of the server's own. */
-export type Gate = Network & {readonly port: number; readonly stop: () => Promise<void>}
+export type Gate = Network & {
+  readonly port: number
+  /** Connections that were made so far. */
+  readonly connections: () => number
+  readonly stop: () => Promise<void>
+}
 
 /** How often a trickle drips, in milliseconds. */
 const dripMs = 10

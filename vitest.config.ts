@@ -32,6 +32,14 @@ export default defineConfig({
           globalSetup: ['test/support/build-once.ts'],
         },
       },
+      {
+        extends: true,
+        test: {
+          name: 'servers',
+          include: ['test/servers/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
     ],
   },
 })

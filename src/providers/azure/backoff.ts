@@ -1,6 +1,6 @@
 import type {PipelinePolicy, PipelineRequest, PipelineResponse} from '@azure/core-rest-pipeline'
 
-import {throttledTooLong} from './errors.ts'
+import {tooLongToWait} from '../in-flight.ts'
 
 /**
  * How often the SDK tries a request again. With {@link throttledMs} the waits add up to 12 s, more than the 10 s over which
@@ -42,7 +42,7 @@ export function backoffPolicy(place: string, callTimeoutMs: number, onRetry: () 
       const leftMs = callTimeoutMs - (Date.now() - call.startedAt)
       const askedMs = retryAfterMs(response)
       if (askedMs !== undefined) {
-        if (askedMs > leftMs) throw throttledTooLong(place, askedMs)
+        if (askedMs > leftMs) throw tooLongToWait(place, askedMs, callTimeoutMs)
       } else if (response.status === 429) {
         // Not all of a run's requests come back at the same moment.
         const waitMs = throttledMs * 2 ** call.throttled++ * (0.9 + Math.random() / 5)
@@ -54,7 +54,7 @@ export function backoffPolicy(place: string, callTimeoutMs: number, onRetry: () 
 }
 
 /** What the service asks for, in milliseconds, by the headers that the SDK obeys; `undefined` if it says nothing. */
-function retryAfterMs({headers}: PipelineResponse): number | undefined {
+export function retryAfterMs({headers}: PipelineResponse): number | undefined {
   for (const [header, unitMs] of [
     ['retry-after-ms', 1],
     ['x-ms-retry-after-ms', 1],

@@ -1,6 +1,7 @@
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
 import {printable} from '../../core/text.ts'
 import {asEnvdriftError} from '../in-flight.ts'
+import {clientAddressIn, refusal} from './refusal.ts'
 
 /** What we were doing at which vault; for messages. */
 export type CallContext = {
@@ -8,12 +9,12 @@ export type CallContext = {
   readonly place: string
   /** As `az keyvault` wants it behind `--vault-name`. */
   readonly vaultName: string
-  readonly doing: 'read' | 'write' | 'list the versions of'
+  readonly doing: 'read' | 'write' | 'list the versions of' | 'look for a deleted'
   readonly secret: string
   /** Status of the last answer, if one came: the SDK stumbles over answers that aren't the vault's, and then says nothing of it. */
   readonly answered: number | undefined
-  /** Object id of whom we are logged in as, if a token said so. */
-  readonly objectId: string | undefined
+  /** What we are logged in as, in the words of `az role assignment`. */
+  readonly principalType: 'User' | 'ServicePrincipal'
 }
 
 /** What an error of the SDK says, taken out of it: the error itself quotes requests, headers and up to 1.5 kB of text. */
@@ -25,16 +26,24 @@ export type Trouble = {
   readonly code: string | undefined
   /** `error.innererror.code` of the answer: the only thing that tells a disabled secret from a forbidden one. */
   readonly inner: string | undefined
+  /** The number in the text of a 401: `AKV10022`, or `TokenExpired`. Key Vault gives it nowhere else. */
+  readonly akv: string | undefined
+  /** The address that a firewall saw us come from. */
+  readonly clientAddress: string | undefined
 }
 
 export function troubleOf(error: unknown): Trouble {
   const {name, statusCode, code, details} = fields(error)
-  const inner = fields(fields(fields(details)['error'])['innerError'])['code']
+  const said = fields(fields(details)['error'])
+  const inner = fields(said['innerError'])['code']
+  const text = said['message']
   return {
     name: typeof name === 'string' ? name : '',
     status: typeof statusCode === 'number' ? statusCode : undefined,
     code: word(code),
     inner: word(inner),
+    akv: typeof text === 'string' ? /\bAKV\d{5}\b|(?<=\[)TokenExpired(?=\])/.exec(text)?.[0] : undefined,
+    clientAddress: clientAddressIn(text),
   }
 }
 
@@ -94,14 +103,9 @@ export function callError(error: unknown, context: CallContext): EnvdriftError {
         `Try the same with Azure's own command: \`az keyvault secret show --vault-name ${vaultName} --name ${secret}\`.`,
       )
     case 401:
-      return raise(
-        'LOGIN_REFUSED',
-        `${place} did not accept our token`,
-        'Log in again: `az login`. In CI, check that AZURE_TENANT_ID is the tenant of the vault.',
-        'A wrong clock on this machine looks the same.',
-      )
+      return badToken(trouble, context, raise)
     case 403:
-      return refusal(inner, context, raise)
+      return refusal(trouble, context, causeOf(trouble))
     case 409:
       return inner === 'ObjectIsDeletedButRecoverable'
         ? raise(
@@ -135,6 +139,44 @@ export function callError(error: unknown, context: CallContext): EnvdriftError {
   }
 }
 
+/** Source of the numbers: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes and the troubleshooting guides of Azure's SDKs. */
+function badToken(
+  {akv}: Trouble,
+  {place, vaultName}: CallContext,
+  raise: (to: ErrorCode, message: string, ...suggestions: [string, ...string[]]) => EnvdriftError,
+): EnvdriftError {
+  switch (akv) {
+    case 'AKV10022':
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} did not accept our token: it was made for another service or another cloud (AKV10022)`,
+        'Check cloud under [vault.azure], and AZURE_AUTHORITY_HOST: the login host and the vault must belong to one cloud.',
+      )
+    case 'AKV10032':
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} did not accept our token: it comes from another tenant than that of the vault (AKV10032)`,
+        `Set tenant_id under [vault.azure], or AZURE_TENANT_ID, to the tenant of the vault: \`az keyvault show --name ${vaultName} --query properties.tenantId\`.`,
+        'At a developer tool, log in to that tenant: `az login --tenant TENANT`.',
+      )
+    case 'TokenExpired':
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} did not accept our token: it has expired`,
+        'Log in again: `az login`. In CI, run the command again, so that it gets a new token.',
+        'Check the clock of this machine: a token that is new here may be old there.',
+      )
+    case undefined:
+    default:
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} did not accept our token${akv === undefined ? '' : ` (${akv})`}`,
+        'Log in again: `az login`. In CI, check that AZURE_TENANT_ID is the tenant of the vault.',
+        'A wrong clock on this machine looks the same.',
+      )
+  }
+}
+
 /** A connection that failed or broke, by Node's code: to the vault, or to the host that logs us in. */
 export function connectionError(code: string, place: string, cause?: unknown): EnvdriftError {
   if (tlsCodes.test(code)) {
@@ -152,56 +194,9 @@ export function connectionError(code: string, place: string, cause?: unknown): E
   })
 }
 
-/** A wait that the service asks for, and that is longer than a call may take. */
-export function throttledTooLong(place: string, waitMs: number): EnvdriftError {
-  const seconds = Math.ceil(waitMs / 1000)
-  return new EnvdriftError(
-    'THROTTLED',
-    `${place} is over its quota and asks to wait ${seconds} s, longer than a call may take`,
-    {
-      suggestions: [`Run the command again in ${seconds} s.`, slower[1]],
-    },
-  )
-}
-
 /** What may be kept of an error of the SDK for a debugger. */
 export const causeOf = ({name, status, code, inner}: Trouble): Error =>
   new Error([name, status, code, inner].filter((part) => part !== undefined && part !== '').join(' '))
-
-function refusal(
-  inner: string | undefined,
-  {place, vaultName, doing, secret, objectId}: CallContext,
-  raise: (to: ErrorCode, message: string, ...suggestions: [string, ...string[]]) => EnvdriftError,
-): EnvdriftError {
-  if (inner === 'SecretDisabled') {
-    return raise(
-      'SECRET_DISABLED',
-      `${secret} in ${place} is disabled`,
-      `Enable it: \`az keyvault secret set-attributes --vault-name ${vaultName} --name ${secret} --enabled true\`.`,
-      'Or set secret_version to a version that is enabled.',
-    )
-  }
-  if (inner === 'ForbiddenByFirewall' || inner === 'ForbiddenByConnection') {
-    return raise(
-      'FORBIDDEN',
-      `The firewall of ${place} does not let this machine in (${inner})`,
-      `Allow its address: \`az keyvault network-rule add --name ${vaultName} --ip-address ADDRESS\`.`,
-      'Or run where the vault has a private endpoint.',
-    )
-  }
-  const who = objectId ?? 'OBJECT-ID'
-  const [role, permission] =
-    doing === 'write'
-      ? ['Key Vault Secrets Officer', 'set']
-      : ['Key Vault Secrets User', doing === 'read' ? 'get' : 'list']
-  const assign = `Ask for the role ${role}: \`az role assignment create --role "${role}" --assignee ${who} --scope "$(az keyvault show --name ${vaultName} --query id --output tsv)"\`.`
-  const policy = `In a vault with access policies: \`az keyvault set-policy --name ${vaultName} --object-id ${who} --secret-permissions ${permission}\`.`
-  return raise(
-    'FORBIDDEN',
-    `${place} does not let us ${doing} ${secret}${inner === undefined ? '' : ` (${inner})`}`,
-    ...(inner === 'ForbiddenByPolicy' ? ([policy, assign] as const) : ([assign, policy] as const)),
-  )
-}
 
 /** What a proxy answers that does not find or reach the host. */
 const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504])

@@ -5,23 +5,19 @@ import {Secret} from '../../core/secret.ts'
 import {readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Identity, Provider, ProviderDefinition, Version} from '../provider.ts'
 import {backoffPolicy, maxRetries, retryDelayInMs} from './backoff.ts'
+import {cloudOfHost, clouds, type CloudName} from './clouds.ts'
+import {credentialsToTry, type CredentialName} from './credential-names.ts'
 import {callError, isAbsence, troubleOf, type CallContext} from './errors.ts'
 import {makeLogin} from './login.ts'
-import {vaultSuffixes} from './spec.ts'
 
 /**
- * Azure Key Vault through @azure/keyvault-secrets and @azure/identity, which bring the login challenge, the credential chain,
+ * Azure Key Vault through @azure/keyvault-secrets and @azure/identity, which bring the login challenge, the credentials,
  * the proxy and the waiting between tries.
  *
- * Reading takes the permission to get secrets and no other. Azure says the same of a deleted secret and of one that never was.
+ * Reading takes the permission to get secrets and no other. Azure says the same of a deleted secret and of one that never
+ * was, so what is missing is looked for among the deleted ones.
  */
 export const provider: ProviderDefinition = {connect}
-
-/** Where the tenants of a sovereign cloud log in. Source: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud */
-const authorityHosts: Readonly<Record<string, string>> = {
-  'vault.azure.cn': 'https://login.chinacloudapi.cn',
-  'vault.usgovcloudapi.net': 'https://login.microsoftonline.us',
-}
 
 /** The part of a call's time that a login may take: less than all, so that what ends by itself can say why. */
 const loginShare = 0.75
@@ -34,16 +30,23 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   const {origin, hostname} = new URL(settings['vault_url'] as string)
   const place = `Azure Key Vault ${origin}`
   const vaultName = hostname.split('.')[0] ?? hostname
-  const suffix = vaultSuffixes.find((each) => hostname.endsWith(`.${each}`)) ?? vaultSuffixes[0]
+  const text = (name: string) => settings[name] as string | undefined
+  const cloud = (text('cloud') as CloudName | undefined) ?? cloudOfHost(hostname) ?? 'public'
 
-  const login = makeLogin(
-    {
-      newCredential: (options) => new sdk.DefaultAzureCredential(options),
-      http: sdk.createDefaultHttpClient(),
-      authorityHost: host.env['AZURE_AUTHORITY_HOST'] || authorityHosts[suffix],
-    },
-    {place, env: host.env, timeoutMs: host.callTimeoutMs * loginShare},
-  )
+  const login = makeLogin(sdk, {
+    place,
+    names: credentialsToTry(
+      text('credential') as CredentialName | undefined,
+      (settings['exclude_credentials'] as readonly string[] | undefined) ?? [],
+      host.env['AZURE_TOKEN_CREDENTIALS'],
+    ),
+    isNamed: text('credential') !== undefined,
+    account: {tenantId: text('tenant_id'), clientId: text('client_id'), env: host.env},
+    authorityHost: text('authority_host') ?? (host.env['AZURE_AUTHORITY_HOST'] || clouds[cloud].authorityHost),
+    timeoutMs: host.callTimeoutMs * loginShare,
+    interactive: host.interactive,
+    warn: host.warn,
+  })
   const client = new sdk.SecretClient(origin, login.credential, {
     disableChallengeResourceVerification: settings['disable_challenge_verification'] === true,
     retryOptions: {maxRetries, retryDelayInMs},
@@ -55,6 +58,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   })
 
   const {callTimeoutMs, maxInFlight} = host
+  let maySeeDeleted = true
 
   /** One request of the SDK's; what it throws becomes one of our errors. */
   async function ask<T>(
@@ -66,7 +70,8 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     try {
       return await request({onResponse: ({status}) => (answered = status)})
     } catch (error) {
-      throw callError(error, {place, vaultName, doing, secret, answered, objectId: login.objectId()})
+      const principalType = login.claims()?.isApplication === false ? 'User' : 'ServicePrincipal'
+      throw callError(error, {place, vaultName, doing, secret, answered, principalType})
     }
   }
 
@@ -84,6 +89,34 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     const {value, properties} = found
     if (typeof value !== 'string' || properties.version === undefined) throw incomplete(name)
     return {value: new Secret(value), version: properties.version}
+  }
+
+  /**
+   * Is this one of the deleted secrets? Azure keeps them for 7 to 90 days, and says of them what it says of any that isn't there.
+   *
+   * @throws EnvdriftError SECRET_DELETED; nothing else: who may not look, or gets no answer, knows no more than before.
+   */
+  async function failIfDeleted(name: string, abortSignal: AbortSignal): Promise<void> {
+    if (!maySeeDeleted) return
+    const found = await ask('look for a deleted', name, async (options) => {
+      const {recoveryId, scheduledPurgeDate} = await client.getDeletedSecret(name, {...options, abortSignal})
+      return recoveryId === undefined ? undefined : {until: scheduledPurgeDate}
+    }).catch((error: unknown) => {
+      if (!(error instanceof EnvdriftError)) throw error
+      // Of a deleted secret that is disabled, too, the service says no more than that.
+      if (error.code === 'SECRET_DISABLED') return {until: undefined}
+      if (error.code === 'FORBIDDEN') maySeeDeleted = false
+      return undefined
+    })
+    if (found === undefined) return
+    const until = found.until === undefined ? '' : ` on ${found.until.toISOString().slice(0, 10)}`
+    throw new EnvdriftError(
+      'SECRET_DELETED',
+      `${name} in ${place} is deleted, and will be gone for good${until || ' one day'}`,
+      {
+        suggestions: [`Bring it back: \`az keyvault secret recover --vault-name ${vaultName} --name ${name}\`.`],
+      },
+    )
   }
 
   async function set(name: string, value: Secret, abortSignal: AbortSignal): Promise<Version> {
@@ -112,9 +145,18 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     return found.toSorted((a, b) => b.createdMs - a.createdMs).map(({version}) => version)
   }
 
+  /** A login in the browser takes longer than a call may: it comes first. */
+  async function meetPerson(signal: AbortSignal): Promise<void> {
+    if (!login.awaitsPerson()) return
+    const knock = () =>
+      withDeadline((abortSignal) => client.getSecret('anything', {abortSignal}), {place, callTimeoutMs, signal})
+    await login.meetPerson(knock, signal)
+  }
+
   async function* earlier(ref: SecretRef, limit: number, signal: AbortSignal): ReturnType<Provider['earlier']> {
     const limits = {place, callTimeoutMs, signal}
     try {
+      await meetPerson(signal)
       const current = await withDeadline((callSignal) => get(ref.name, undefined, callSignal), limits)
       if (current === undefined) return
       const versions = await withDeadline((callSignal) => versionsOf(ref.name, callSignal), limits)
@@ -131,6 +173,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   /** Azure has no compare and set: another writer between the look and the write goes unnoticed; its version stays readable. */
   const write: Provider['write'] = async ({name}, value, expect, signal) => {
     const limits = {place, callTimeoutMs, signal}
+    await meetPerson(signal)
     if (expect !== 'any') {
       const current = await withDeadline((callSignal) => get(name, undefined, callSignal), limits)
       if ((current?.version ?? 'absent') !== expect) {
@@ -149,8 +192,10 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   }
 
   async function whoami(signal: AbortSignal): Promise<Identity> {
+    await meetPerson(signal)
     if (login.identity() === undefined) {
-      await withDeadline(() => login.credential.getToken(`https://${suffix}/.default`, {enableCae: true}), {
+      const scope = `https://${clouds[cloud].suffix}/.default`
+      await withDeadline(() => login.credential.getToken(scope, {enableCae: true}), {
         place,
         callTimeoutMs,
         signal,
@@ -161,25 +206,36 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 
   return {
     place,
-    read: (refs, signal) =>
-      readEach(
+    read: async function* (refs, signal) {
+      if (refs.length > 0) await meetPerson(signal)
+      yield* readEach(
         refs,
         async ({name, version}, callSignal) => {
           const found = await get(name, version, callSignal)
-          return found === undefined ? {kind: 'absent'} : {kind: 'found', ...found}
+          if (found !== undefined) return {kind: 'found', ...found}
+          await failIfDeleted(name, callSignal)
+          return {kind: 'absent'}
         },
         {place, callTimeoutMs, maxInFlight, signal},
-      ),
+      )
+    },
     earlier,
     write,
     whoami,
-    remedies: ({name}) => [`az keyvault secret set --vault-name ${vaultName} --name ${name} --file FILE`],
+    remedies: ({name}) => [
+      `az keyvault secret set --vault-name ${vaultName} --name ${name} --file FILE`,
+      ...(maySeeDeleted
+        ? []
+        : [
+            `It may have been deleted, which this login may not see: \`az keyvault secret show-deleted --vault-name ${vaultName} --name ${name}\``,
+          ]),
+    ],
     close: async () => login.close(),
   }
 }
 
 async function loadSdk() {
-  const [{SecretClient}, {DefaultAzureCredential}, {createDefaultHttpClient}, {setLogLevel}] = await Promise.all([
+  const [{SecretClient}, identity, {createDefaultHttpClient}, {setLogLevel}] = await Promise.all([
     import('@azure/keyvault-secrets'),
     import('@azure/identity'),
     import('@azure/core-rest-pipeline'),
@@ -187,5 +243,5 @@ async function loadSdk() {
   ])
   // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
   setLogLevel()
-  return {SecretClient, DefaultAzureCredential, createDefaultHttpClient}
+  return {SecretClient, identity, http: createDefaultHttpClient()}
 }

@@ -1,17 +1,7 @@
 import type {Origin, Problem, ProviderSpec, Settings} from '../../core/provider-spec.ts'
 import {printable} from '../../core/text.ts'
-
-/**
- * Host suffixes under which Microsoft serves Key Vault: public cloud, China, US Government, and the closed German cloud.
- *
- * Source: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers
- */
-export const vaultSuffixes = [
-  'vault.azure.net',
-  'vault.azure.cn',
-  'vault.usgovcloudapi.net',
-  'vault.microsoftazure.de',
-] as const
+import {cloudNames, cloudOfHost, clouds, type CloudName} from './clouds.ts'
+import {chain, credentials, isCredentialName} from './credential-names.ts'
 
 /** Names of vaults: 3 to 24 letters, digits and hyphens, the first a letter; the service refuses two hyphens in a row by itself. */
 const vaultName = /^[a-z][0-9a-z-]{1,22}[0-9a-z]$/i
@@ -26,6 +16,42 @@ export const spec: ProviderSpec = {
       summary:
         'Address of the vault, `https://NAME.vault.azure.net/` or the same in a sovereign cloud. Any other host is an endpoint override, which a repository file may not set.',
     },
+    credential: {
+      type: 'string',
+      trust: 'repository',
+      oneOf: Object.keys(credentials),
+      summary:
+        'The only login to try: environment, client-secret, client-certificate, workload-identity, managed-identity, azure-cli, azure-powershell, azure-developer-cli or browser. Default: those of AZURE_TOKEN_CREDENTIALS, else the whole chain.',
+    },
+    exclude_credentials: {
+      type: 'strings',
+      trust: 'repository',
+      summary: 'Logins of the chain that are not tried, like `["managed-identity"]`. Default: none.',
+    },
+    tenant_id: {
+      type: 'string',
+      trust: 'repository',
+      summary:
+        'Tenant to log in to: its id or one of its domains. Default: AZURE_TENANT_ID, else the tenant of the vault.',
+    },
+    client_id: {
+      type: 'string',
+      trust: 'repository',
+      summary:
+        'Application to log in as; for managed-identity the client id of a user-assigned identity. Default: AZURE_CLIENT_ID.',
+    },
+    cloud: {
+      type: 'string',
+      trust: 'repository',
+      oneOf: cloudNames,
+      summary:
+        'public, china or usgov: where vaults lie that are given by name alone, and where to log in. Default: the cloud of vault_url, else public.',
+    },
+    authority_host: {
+      type: 'string',
+      trust: 'machine',
+      summary: 'Address of the login host, with https. Default: AZURE_AUTHORITY_HOST, else that of the cloud.',
+    },
     disable_challenge_verification: {
       type: 'boolean',
       trust: 'machine',
@@ -33,7 +59,6 @@ export const spec: ProviderSpec = {
         'For emulators and private endpoints: do not hold the login challenge against the host of the vault. Default false.',
     },
   },
-  later: ['credential', 'cloud', 'tenant_id', 'client_id', 'authority_host'],
   flags: {'vault-url': 'vault_url'},
   slashInNames: false,
   checkSecretName: (name) => {
@@ -46,8 +71,8 @@ export const spec: ProviderSpec = {
       : 'may hold letters, digits and hyphens only (Azure Key Vault)'
   },
   settingsOfName: (name, ofTable) =>
-    vaultName.test(name) ? {...ofTable, vault_url: `https://${name}.${suffixOf(ofTable['vault_url'])}/`} : undefined,
-  resolve: ({settings, origins}) => {
+    vaultName.test(name) ? {...ofTable, vault_url: `https://${name}.${clouds[cloudOf(ofTable)].suffix}/`} : undefined,
+  resolve: ({settings, origins, env}) => {
     const written = settings['vault_url']
     if (typeof written !== 'string') {
       return {
@@ -62,15 +87,33 @@ export const spec: ProviderSpec = {
     }
     const url = URL.parse(written)
     const text = problemOf(url, written, origins['vault_url'])
-    if (text !== undefined) return {settings, problems: [{setting: 'vault_url', ...text}], warnings: []}
+    const problems: readonly Problem[] = [
+      ...(text === undefined ? [] : [{setting: 'vault_url', ...text}]),
+      ...cloudProblems(settings, url),
+      ...loginProblems(settings),
+    ]
+    if (problems.length > 0) return {settings, problems, warnings: []}
     const warnings =
       settings['disable_challenge_verification'] === true
         ? ['disable_challenge_verification is on: the login challenge is not held against the host of the vault.']
         : []
-    // After the check there is nothing but a host and a port in it.
-    return {settings: {...settings, vault_url: `${url!.origin}/`}, problems: [], warnings}
+    const {authority_host: authority, ...rest} = settings
+    // Azure's own variable is nearer than the user file.
+    const isOverridden = origins['authority_host'] === 'user' && set(env['AZURE_AUTHORITY_HOST'])
+    return {
+      settings: {
+        ...rest,
+        // After the check there is nothing but a host and a port in them.
+        vault_url: `${url!.origin}/`,
+        ...(typeof authority === 'string' && !isOverridden && {authority_host: originOf(authority)!}),
+      },
+      problems: [],
+      warnings,
+    }
   },
 }
+
+const set = (value: string | undefined): boolean => value !== undefined && value !== ''
 
 function problemOf(url: URL | null, written: string, origin: Origin | undefined): Problem | undefined {
   if (url === null || url.protocol !== 'https:')
@@ -81,22 +124,96 @@ function problemOf(url: URL | null, written: string, origin: Origin | undefined)
     return {text: `vault_url must end after the host: write ${printable(url.origin)}/`}
   if (/(?:^|\.)managedhsm\./.test(url.hostname))
     return {text: `vault_url names a Managed HSM, which holds no secrets: name a Key Vault instead`}
-  const known = suffixOfHost(url.hostname)
-  const name = known === undefined ? undefined : url.hostname.slice(0, -known.length - 1)
+  if (url.hostname.endsWith('.vault.microsoftazure.de'))
+    return {text: 'vault_url names a vault in Azure Germany, which Microsoft closed in October 2021'}
+  const ownName = /^([^.]+)\.(?:privatelink\.)?vaultcore\.([a-z.]+)$/.exec(url.hostname)?.[1]
+  if (ownName !== undefined)
+    return {
+      text: `vault_url names the private link of a vault, for which its certificate is not made: write https://${printable(ownName)}.vault.azure.net/ (or the suffix of your cloud), which resolves to the private endpoint where there is one`,
+    }
+  const cloud = cloudOfHost(url.hostname)
+  const name = cloud === undefined ? undefined : url.hostname.slice(0, -clouds[cloud].suffix.length - 1)
   if (origin === 'repository' && (name === undefined || !vaultName.test(name) || url.port !== '')) {
+    const suffixes = cloudNames.map((each) => clouds[each].suffix).join(', .')
     return {
       code: 'CONFIG_NOT_ALLOWED',
-      text: `vault_url ${printable(written)} is not an address of Azure Key Vault (https://NAME.${vaultSuffixes.join(', .')}), and a file of a repository may not set another one: set it in your user file, ENVDRIFT_VAULT_URL or --vault-url`,
+      text: `vault_url ${printable(written)} is not an address of Azure Key Vault (https://NAME.${suffixes}), and a file of a repository may not set another one: set it in your user file, ENVDRIFT_VAULT_URL or --vault-url`,
     }
   }
   return undefined
 }
 
-function suffixOf(vaultUrl: Settings[string] | undefined): string {
-  const host = typeof vaultUrl === 'string' ? URL.parse(vaultUrl)?.hostname : undefined
-  return (host === undefined ? undefined : suffixOfHost(host)) ?? vaultSuffixes[0]
+function cloudProblems({cloud, authority_host: authority}: Settings, url: URL | null): readonly Problem[] {
+  const problems: Problem[] = []
+  const ofUrl = url === null ? undefined : cloudOfHost(url.hostname)
+  if (typeof cloud === 'string' && ofUrl !== undefined && cloud !== ofUrl) {
+    problems.push({
+      setting: 'cloud',
+      text: `cloud is ${cloud}, and vault_url names a vault in ${ofUrl}: correct one of them`,
+    })
+  }
+  if (typeof authority === 'string' && originOf(authority) === undefined) {
+    problems.push({
+      setting: 'authority_host',
+      text: 'authority_host must be an address like https://login.microsoftonline.com, with https and nothing after the host',
+    })
+  }
+  return problems
 }
 
-function suffixOfHost(host: string): string | undefined {
-  return vaultSuffixes.find((suffix) => host.endsWith(`.${suffix}`))
+/** A setting that the chosen login has no use for is a mistake: somebody believes that it does something. */
+function loginProblems(settings: Settings): readonly Problem[] {
+  const {credential, exclude_credentials: excluded, tenant_id: tenant, client_id: client} = settings
+  const problems: Problem[] = []
+  const say = (setting: string, text: string) => problems.push({setting, text: `${setting} ${text}`})
+
+  if (Array.isArray(excluded)) {
+    const names = excluded as readonly string[]
+    const unknown = names.filter((name) => !isCredentialName(name))
+    if (unknown.length > 0) {
+      say(
+        'exclude_credentials',
+        `names ${unknown.map(printable).join(', ')}: it takes names out of ${chain.join(', ')}`,
+      )
+    } else if (credential !== undefined) {
+      say(
+        'exclude_credentials',
+        'does nothing beside credential, which names the only login to try: remove one of them',
+      )
+    } else if (names.includes('browser')) {
+      say('exclude_credentials', 'names browser, which is never tried unless credential names it: remove it')
+    } else if (chain.every((name) => names.includes(name))) {
+      say('exclude_credentials', 'leaves no login to try')
+    }
+  }
+  const chosen = typeof credential === 'string' && isCredentialName(credential) ? credential : undefined
+  if (chosen !== undefined && tenant !== undefined && !credentials[chosen].tenant) {
+    say('tenant_id', `does nothing with credential = "${chosen}": its tenant is fixed; remove it`)
+  }
+  if (chosen !== undefined && client !== undefined && !credentials[chosen].client) {
+    say(
+      'client_id',
+      `does nothing with credential = "${chosen}", which logs in as whoever is logged in there: remove it`,
+    )
+  }
+  // What the SDK would refuse later, and with more words.
+  if (typeof tenant === 'string' && !/^[\w.-]+$/.test(tenant)) {
+    say('tenant_id', 'must be the id of a tenant or one of its domains, like myorg.onmicrosoft.com')
+  }
+  if (typeof client === 'string' && !/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(client)) {
+    say('client_id', 'must be a client id, which is 32 hexadecimal digits with hyphens, and not a name')
+  }
+  return problems
+}
+
+/** The address without anything after its host, or `undefined` for what is no such address. */
+function originOf(address: string): string | undefined {
+  const url = URL.parse(address)
+  const isHostAlone = url?.protocol === 'https:' && url.pathname === '/' && url.search === '' && url.hash === ''
+  return isHostAlone && url.username === '' && url.password === '' ? url.origin : undefined
+}
+
+function cloudOf({cloud, vault_url: vaultUrl}: Settings): CloudName {
+  const host = typeof vaultUrl === 'string' ? URL.parse(vaultUrl)?.hostname : undefined
+  return (cloud as CloudName | undefined) ?? (host === undefined ? undefined : cloudOfHost(host)) ?? 'public'
 }

@@ -96,27 +96,57 @@ describe('Azure Key Vault', () => {
     expect(fake.hosts()).toEqual([])
   })
 
-  it('says absent for a deleted secret and for a version that never was', async () => {
+  it('says absent for a version that never was', async () => {
+    const {connect} = await world()
+    expect((await readAll(await connect(), [ref('myapp-key', '0'.repeat(32))])).map(gist)).toEqual(['absent'])
+  })
+
+  it.each(['enabled', 'disabled'])('tells a deleted secret that was %s from one that never was', async (state) => {
     const {fake, connect} = await world()
-    const provider = await connect()
-    expect((await readAll(provider, [ref('myapp-key', '0'.repeat(32))])).map(gist)).toEqual(['absent'])
+    if (state === 'disabled') fake.disable('my-keyvault', 'myapp-key')
     fake.remove('my-keyvault', 'myapp-key')
-    expect((await readAll(provider, [ref('myapp-key')])).map(gist)).toEqual(['absent'])
+    const provider = await connect()
+    expect((await readAll(provider, [ref('never-there'), ref('myapp-key')])).map(gist)).toEqual([
+      'absent',
+      'SECRET_DELETED',
+    ])
+    const {suggestions} = await failureOf(provider)
+    expect(suggestions[0]).toContain('az keyvault secret recover --vault-name my-keyvault --name myapp-key')
+  })
+
+  it('stays with absent where it may not see deleted secrets, asks for them once, and says what it does not know', async () => {
+    const {fake, connect} = await world()
+    fake.allowOnly('get')
+    fake.remove('my-keyvault', 'myapp-key')
+    const provider = await connect({maxInFlight: 1})
+    expect(provider.remedies(ref('myapp-key')).join()).not.toContain('deleted')
+    const names = ['myapp-key', 'a', 'b', 'c'].map((name) => ref(name))
+    expect((await readAll(provider, names)).map(gist)).toEqual(Array(4).fill('absent'))
+    expect(fake.requests().filter(({operation}) => operation === 'getDeleted')).toHaveLength(1)
+    expect(provider.remedies(ref('myapp-key')).join()).toContain('may have been deleted')
+  })
+
+  it.each([400, 404, 405, 501])('stays with absent where deleted secrets are answered with %i', async (status) => {
+    const {fake, connect} = await world()
+    fake.failDeleted(status)
+    expect((await readAll(await connect(), [ref('never-there')])).map(gist)).toEqual(['absent'])
   })
 
   it.each([
     [
       'ForbiddenByRbac',
-      /^Ask for the role Key Vault Secrets User: `az role assignment create --role "Key Vault Secrets User" --assignee [\w-]{36} /,
+      '`az role assignment create --role "Key Vault Secrets User" --assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal --scope "$(az keyvault show --name my-keyvault --query id --output tsv)/secrets/myapp-key"`',
     ],
-    ['ForbiddenByPolicy', /az keyvault set-policy --name my-keyvault --object-id [\w-]{36} --secret-permissions get/],
-    ['ForbiddenByFirewall', /az keyvault network-rule add --name my-keyvault/],
+    ['ForbiddenByPolicy', '`az keyvault set-policy --name my-keyvault --object-id PRINCIPAL --secret-permissions get`'],
+    ['ForbiddenByFirewall', '`az keyvault network-rule add --name my-keyvault --ip-address 192.0.2.17`'],
+    ['ForbiddenByConnection', 'az keyvault show --name my-keyvault --query properties.privateEndpointConnections'],
   ] as const)('C126 says what to ask for when %s', async (refusal, remedy) => {
     const {fake, connect} = await world()
     fake.forbid('myapp-key', refusal)
     const error = await failureOf(await connect())
     expect(error.code).toBe('FORBIDDEN')
-    expect(error.suggestions[0]).toMatch(remedy)
+    expect(error.suggestions[0]).toContain(remedy)
+    expect(error.message).toContain(refusal)
   })
 
   it('asks for the role that writes when it may not write', async () => {
@@ -184,7 +214,8 @@ describe('a login to Azure', () => {
     await readAll(provider, [ref('myapp-key')])
     const before = fake.hosts().length
     const identity = await provider.whoami(never())
-    expect(identity.who).toMatch(new RegExp(`^application ${fake.clientId} \\(object id [\\w-]{36}\\)$`))
+    expect(identity.who).toBe(`application ${fake.clientId} (object id ${fake.principalId}, tenant ${fake.tenantId})`)
+    expect(identity.principal).toBe(fake.principalId)
     expect(identity.credential).toBe('environment variables (client secret)')
     expect(Number(identity.until) - Date.now()).toBeGreaterThan(3_000_000)
     expect(fake.hosts()).toHaveLength(before)
@@ -272,13 +303,17 @@ describe('a login to Azure', () => {
     expect(fake.tokenRequests()).toBe(1)
     const [first] = answers
     expect(first?.kind === 'failed' && first.error.message).toBe(
-      'Microsoft Entra refused the login for Azure Key Vault https://my-keyvault.vault.azure.net (AADSTS7000215)',
+      'Microsoft Entra refused the login for Azure Key Vault https://my-keyvault.vault.azure.net: the client secret is wrong (AADSTS7000215)',
     )
   })
 
   it('says LOGIN_REFUSED for a workload whose token is refused', async () => {
-    const {connect} = await world((fake) => ({AZURE_TENANT_ID: fake.tenantId, AZURE_CLIENT_ID: fake.clientId}))
-    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', 'another')
+    const {fake, connect} = await world((given) => ({
+      AZURE_TENANT_ID: given.tenantId,
+      AZURE_CLIENT_ID: given.clientId,
+    }))
+    const ofAnother = fake.makeFederatedToken({sub: 'repo:myorg/another:environment:production'})
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', ofAnother)
     const error = await failureOf(await connect())
     expect(error.code).toBe('LOGIN_REFUSED')
     expect(error.message).toContain('AADSTS700213')
@@ -349,7 +384,7 @@ describe('a login to Azure', () => {
       ['a', 'b', 'c', 'd'].map((name) => ref(name)),
     )
     expect(answers.map(gist)).toEqual(Array(4).fill('TIMEOUT'))
-    expect(answers[0]?.kind === 'failed' && answers[0].error.suggestions[0]).toContain('AZURE_TOKEN_CREDENTIALS')
+    expect(answers[0]?.kind === 'failed' && answers[0].error.suggestions[0]).toContain('Only environment was tried')
     // Two in flight share the login, and nobody is asked afterwards.
     expect(fake.challenges()).toBe(2)
   })
@@ -507,12 +542,15 @@ describe('the way to Azure', () => {
     expect(fake.requests()).toEqual([])
   })
 
-  it('takes another login host from AZURE_AUTHORITY_HOST', async () => {
+  it('takes another login host from AZURE_AUTHORITY_HOST, and says so when it is one of another cloud', async () => {
     const {fake, connect} = await world((given) => ({
       ...clientSecretLogin(given),
       AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.us',
     }))
-    expect((await readAll(await connect(), [ref('myapp-key')])).map(gist)).toEqual(['found the value'])
+    const error = await failureOf(await connect())
+    expect(error.code).toBe('LOGIN_REFUSED')
+    expect(error.message).toContain('AADSTS500011')
+    expect(error.suggestions[0]).toContain('Set cloud under [vault.azure]')
     expect(fake.hosts()).toContain('login.microsoftonline.us')
     expect(fake.hosts()).not.toContain('login.microsoftonline.com')
   })

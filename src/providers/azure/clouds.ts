@@ -1,0 +1,22 @@
+/** A cloud of Microsoft's: the suffix of its vaults' names, and where one logs in to it. */
+type Cloud = {readonly suffix: string; readonly authorityHost: string}
+
+/**
+ * The clouds by the names that `cloud` takes.
+ *
+ * Sources: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers
+ * and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+ */
+export const clouds = {
+  public: {suffix: 'vault.azure.net', authorityHost: 'https://login.microsoftonline.com'},
+  china: {suffix: 'vault.azure.cn', authorityHost: 'https://login.chinacloudapi.cn'},
+  usgov: {suffix: 'vault.usgovcloudapi.net', authorityHost: 'https://login.microsoftonline.us'},
+} as const satisfies Readonly<Record<string, Cloud>>
+
+export type CloudName = keyof typeof clouds
+
+export const cloudNames = Object.keys(clouds) as readonly CloudName[]
+
+/** The cloud whose vaults lie under this host's suffix, or `undefined` for a host of nobody's (an emulator). */
+export const cloudOfHost = (host: string): CloudName | undefined =>
+  cloudNames.find((name) => host.endsWith(`.${clouds[name].suffix}`))

@@ -1,0 +1,153 @@
+import type * as identity from '@azure/identity'
+import type {DefaultAzureCredentialOptions, TokenCredential} from '@azure/identity'
+
+import type {Env} from '../../core/provider-spec.ts'
+import type {CredentialName} from './credential-names.ts'
+
+/** What every credential of the SDK gets. */
+export type CredentialOptions = Pick<
+  DefaultAzureCredentialOptions,
+  'httpClient' | 'retryOptions' | 'processTimeoutInMs' | 'authorityHost'
+>
+
+/** Who is to log in: what the settings say, and the environment with Azure's own variables. */
+export type Account = {readonly tenantId: string | undefined; readonly clientId: string | undefined; readonly env: Env}
+
+/** The parts of @azure/identity that are used here. */
+export type IdentitySdk = Pick<
+  typeof identity,
+  | 'AzureCliCredential'
+  | 'AzureDeveloperCliCredential'
+  | 'AzurePowerShellCredential'
+  | 'ChainedTokenCredential'
+  | 'ClientCertificateCredential'
+  | 'ClientSecretCredential'
+  | 'CredentialUnavailableError'
+  | 'EnvironmentCredential'
+  | 'InteractiveBrowserCredential'
+  | 'ManagedIdentityCredential'
+  | 'WorkloadIdentityCredential'
+>
+
+/** One way to log in that gave a token: what `whoami` calls it needs the variables, too. */
+export type Given = {readonly name: CredentialName; readonly variant?: 'client-secret' | 'client-certificate'}
+
+/**
+ * The SDK's chain of these credentials, or the only one.
+ *
+ * @param onToken - told which one gave a token.
+ */
+export function credentialOf(
+  names: readonly CredentialName[],
+  sdk: IdentitySdk,
+  options: CredentialOptions,
+  account: Account,
+  onToken: (given: Given) => void,
+): TokenCredential {
+  const isAlone = names.length === 1
+  const sources = names.map((name): TokenCredential => {
+    const given = variantOf(name, account)
+    let made: TokenCredential | undefined
+    return {
+      getToken: async (scopes, tokenOptions) => {
+        try {
+          made ??= credentialNamed(given.variant ?? name, sdk, options, account, isAlone)
+        } catch (cause) {
+          // A variable or a file that it needs is missing: for the SDK's chain that is a reason to try the next one.
+          throw new sdk.CredentialUnavailableError(`${name} can't be used here`, {cause})
+        }
+        try {
+          const token = await made.getToken(scopes, tokenOptions)
+          if (token !== null) onToken(given)
+          return token
+        } catch (cause) {
+          // As in DefaultAzureCredential: who gives a secret means that account, and no other that happens to be there.
+          if (given.variant !== undefined) throw new Error(`${given.variant} failed`, {cause})
+          throw cause
+        }
+      },
+    }
+  })
+  return isAlone ? sources[0]! : new sdk.ChainedTokenCredential(...sources)
+}
+
+/** EnvironmentCredential knows no other account than that of its own variables, so we look at them in its place. */
+function variantOf(name: CredentialName, {env}: Account): Given {
+  if (name === 'client-secret' || name === 'client-certificate') return {name, variant: name}
+  if (name !== 'environment') return {name}
+  if (env['AZURE_CLIENT_SECRET']) return {name, variant: 'client-secret'}
+  if (env['AZURE_CLIENT_CERTIFICATE_PATH']) return {name, variant: 'client-certificate'}
+  return {name}
+}
+
+/** @throws when the SDK, or what it has to be given, lacks something. */
+function credentialNamed(
+  name: CredentialName,
+  sdk: IdentitySdk,
+  options: CredentialOptions,
+  {tenantId, clientId, env}: Account,
+  isAlone: boolean,
+): TokenCredential {
+  // AZURE_TENANT_ID and AZURE_CLIENT_ID are for machines: a person at a developer tool goes to the tenant of the vault.
+  const ofPerson = {...options, ...(tenantId !== undefined && {tenantId})}
+  const tenant = tenantId ?? env['AZURE_TENANT_ID']
+  const client = clientId ?? env['AZURE_CLIENT_ID']
+  const needed = (value: string | undefined): string => {
+    if (value === undefined || value === '') throw new TypeError(`${name} lacks a variable`)
+    return value
+  }
+  const application = {
+    ...options,
+    ...(env['AZURE_ADDITIONALLY_ALLOWED_TENANTS'] && {
+      additionallyAllowedTenants: env['AZURE_ADDITIONALLY_ALLOWED_TENANTS'].split(';'),
+    }),
+  }
+  switch (name) {
+    case 'environment':
+      return new sdk.EnvironmentCredential(application)
+    case 'client-secret':
+      return new sdk.ClientSecretCredential(
+        needed(tenant),
+        needed(client),
+        needed(env['AZURE_CLIENT_SECRET']),
+        application,
+      )
+    case 'client-certificate': {
+      const certificatePassword = env['AZURE_CLIENT_CERTIFICATE_PASSWORD']
+      return new sdk.ClientCertificateCredential(
+        needed(tenant),
+        needed(client),
+        {
+          certificatePath: needed(env['AZURE_CLIENT_CERTIFICATE_PATH']),
+          ...(certificatePassword && {certificatePassword}),
+        },
+        {
+          ...application,
+          sendCertificateChain: /^(?:true|1)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? ''),
+        },
+      )
+    }
+    case 'workload-identity':
+      return new sdk.WorkloadIdentityCredential({
+        ...options,
+        tenantId: needed(tenant),
+        clientId: needed(client),
+        tokenFilePath: needed(env['AZURE_FEDERATED_TOKEN_FILE']),
+      })
+    case 'managed-identity':
+      return new sdk.ManagedIdentityCredential({
+        ...options,
+        ...(client && {clientId: client}),
+        // DefaultAzureCredential's own option: in a chain, a metadata address that is silent for a second is none.
+        ...(!isAlone && {sendProbeRequest: true}),
+      })
+    case 'azure-cli':
+      return new sdk.AzureCliCredential(ofPerson)
+    case 'azure-powershell':
+      return new sdk.AzurePowerShellCredential(ofPerson)
+    case 'azure-developer-cli':
+      return new sdk.AzureDeveloperCliCredential(ofPerson)
+    case 'browser':
+      return new sdk.InteractiveBrowserCredential({...ofPerson, ...(clientId !== undefined && {clientId})})
+  }
+}

@@ -1,12 +1,13 @@
 import {isUtf8} from 'node:buffer'
 import {createHash, randomBytes} from 'node:crypto'
 import type {Stats} from 'node:fs'
-import {constants} from 'node:fs'
+import {close, constants, fchmod, fchown, fsync, openSync, writeFile} from 'node:fs'
 import type {FileHandle} from 'node:fs/promises'
 import {link, lstat, open, readdir, realpath, rename, stat, unlink} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {basename, dirname, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {promisify} from 'node:util'
 
 import {EnvdriftError} from '../core/errors.ts'
 import {isInside} from '../core/inside.ts'
@@ -118,29 +119,31 @@ export async function replaceFile(
 
   const expected = before === undefined ? undefined : Buffer.from(before)
   const existing = await unchanged(target, path, expected)
-  let copy: string | undefined
+  let copy: Made | undefined
   try {
     if (backup !== undefined && expected !== undefined) copy = await createBackup(target, expected, backup.now)
     const temporary = temporaryPath(target)
-    const forget = removeAtExit(temporary)
+    const made = await createFile(temporary, Buffer.from(after), existing)
     try {
-      await createFile(temporary, Buffer.from(after), existing)
       // As late as can be: someone else may have written since the caller read.
       await unchanged(target, path, expected)
+      // From here on it may be the only copy.
+      copy?.forget()
       await putInPlace(temporary, target, expected === undefined)
     } finally {
       await unlinkIfThere(temporary)
-      forget()
+      made.forget()
     }
   } catch (error) {
-    if (copy !== undefined) await unlinkIfThere(copy)
+    if (copy !== undefined) await unlinkIfThere(copy.path)
+    copy?.forget()
     if (error instanceof EnvdriftError) throw error
     if (expected === undefined && isCode(error, 'EEXIST')) throw changed(path)
     throw unwritable(path, error)
   }
   await syncDirectory(dirname(target))
-  if (backup !== undefined && copy !== undefined) await removeOldBackups(target, copy, backup.keep)
-  return {backup: copy, target}
+  if (backup !== undefined && copy !== undefined) await removeOldBackups(target, copy.path, backup.keep)
+  return {backup: copy?.path, target}
 }
 
 /**
@@ -260,35 +263,44 @@ async function unchanged(target: string, path: string, expected: Buffer | undefi
   return status
 }
 
-/** A new file with these bytes on the disk. Mode 0600, or what of it `like` has; the owner of `like`. */
-async function createFile(path: string, bytes: Uint8Array, like: Stats | undefined): Promise<void> {
-  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, 0o600)
+/** A file that is removed when the process exits before `forget` is called. */
+type Made = {readonly path: string; readonly forget: () => void}
+
+/**
+ * A new file with these bytes on the disk. Mode 0600, or what of it `like` has; the owner of `like`. Nothing of it stays
+ * when it can't be written whole.
+ */
+async function createFile(path: string, bytes: Uint8Array, like: Stats | undefined): Promise<Made> {
+  // Opened without a pause before `removeAtExit`, so that there is no moment in which nobody knows of the file.
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, 0o600)
+  const forget = removeAtExit(path)
   try {
-    await handle.writeFile(bytes)
+    await promisify(writeFile)(fd, bytes)
     if (like !== undefined && process.platform !== 'win32') {
       // Not our own file: as root we give it back; as anyone else we can't, and would lock its owner out.
-      if (like.uid !== process.getuid?.()) await handle.chown(like.uid, like.gid)
-      await handle.chmod(like.mode & 0o600)
+      if (like.uid !== process.getuid?.()) await promisify(fchown)(fd, like.uid, like.gid)
+      await promisify(fchmod)(fd, like.mode & 0o600)
     }
-    await handle.sync()
+    await promisify(fsync)(fd)
+    return {path, forget}
+  } catch (error) {
+    await unlinkIfThere(path)
+    forget()
+    throw error
   } finally {
-    await handle.close()
+    await promisify(close)(fd)
   }
 }
 
-async function createBackup(target: string, bytes: Uint8Array, now: Date): Promise<string> {
+async function createBackup(target: string, bytes: Uint8Array, now: Date): Promise<Made> {
   // 2026-11-21T09:30:00.000Z → 20261121_093000
   const time = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '_')
   for (let number = 0; ; number++) {
     const path = `${target}.backup.${time}${number === 0 ? '' : `.${number}`}`
     try {
-      await createFile(path, bytes, undefined)
-      return path
+      return await createFile(path, bytes, undefined)
     } catch (error) {
-      if (isCode(error, 'EEXIST')) continue
-      // What was made of it holds half a file at best, and a backup is taken for a whole one.
-      await unlinkIfThere(path)
-      throw error
+      if (!isCode(error, 'EEXIST')) throw error
     }
   }
 }

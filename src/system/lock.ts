@@ -84,17 +84,16 @@ async function acquire(
       const forget = removeAtExit(path)
       return () => {
         forget()
-        // Only our own: a person may have removed the file by hand, and another process may hold the next one.
-        if (read(path)?.owner?.token === me.token) unlinkSync(path)
+        try {
+          // Only our own: a person may have removed the file by hand, and another process may hold the next one.
+          if (read(path)?.owner?.token === me.token) unlinkSync(path)
+        } catch {
+          // What ran under it is done, whatever became of the folder; the next process sees that its owner is gone.
+        }
       }
     }
     const held = read(path)
-    if (held === undefined) continue
-    if (isAbandoned(held)) {
-      // Someone else is breaking it, for some microseconds unless he was killed in the middle.
-      if (!breakLock(path, held)) await sleep(10)
-      continue
-    }
+    if (held !== undefined && isAbandoned(held) && breakLock(path, held, me)) continue
     if (performance.now() >= end) throw locked(path, name, held)
     // Jitter, so that many waiting processes don't look at the same moments.
     await sleep(20 + Math.random() * 60, undefined, {signal}).catch(() => {})
@@ -114,7 +113,8 @@ function read(path: string): Held | undefined {
   try {
     const status = statSync(path, {bigint: true})
     const owner = parse(readFileSync(path, 'utf8'))
-    const ageMs = Date.now() - Number(status.mtimeMs)
+    // From the future, after a clock was set back: how old it is can't be known, but it isn't from just now.
+    const ageMs = Math.abs(Date.now() - Number(status.mtimeMs))
     return {owner, ageMs, id: owner?.token ?? `${status.ino}-${status.mtimeNs}`}
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined
@@ -142,17 +142,16 @@ function isAbandoned({owner, ageMs}: Held): boolean {
 
 /**
  * Remove an abandoned lock, and surely not the one that someone else took after we looked: the right to remove this very
- * lock goes to the process that creates the file named after it, and that process looks once more.
+ * lock goes to the process that creates the file named after it, and that process looks once more. Who was killed in
+ * between leaves that file behind, and it is removed in the same way.
  *
- * @returns false when another process has that right.
+ * @returns true when something was cleared away, and it is worth to look again; false when another process has that right.
  */
-function breakLock(path: string, held: Held): boolean {
+function breakLock(path: string, held: Held, me: Owner): boolean {
   const claim = `${path}.${held.id}.break`
-  if (!createExclusively(claim, thisProcess())) {
-    // A claim that lasts is that of a process killed in between.
-    const other = statSync(claim, {throwIfNoEntry: false})
-    if (other !== undefined && Date.now() - other.mtimeMs > unreadableAfterMs) unlinkIfThere(claim)
-    return false
+  if (!createExclusively(claim, me)) {
+    const other = read(claim)
+    return other !== undefined && isAbandoned(other) && breakLock(claim, other, me)
   }
   try {
     if (read(path)?.id === held.id) unlinkIfThere(path)
@@ -253,7 +252,8 @@ export function startOf(pid: number): string {
   }
 }
 
-function locked(path: string, name: string, {owner}: Held): EnvdriftError {
+function locked(path: string, name: string, held: Held | undefined): EnvdriftError {
+  const owner = held?.owner
   const who =
     owner === undefined
       ? 'another process'

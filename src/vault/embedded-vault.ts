@@ -9,6 +9,7 @@ import type {Secret} from '../core/secret.ts'
 import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
 import {isCode, readTextFile, replaceFile, temporaryName} from '../system/files.ts'
+import {removeAtExit} from '../system/leftovers.ts'
 import {withLock} from '../system/lock.ts'
 import {canonicalJson, type Json} from './canonical-json.ts'
 import {
@@ -392,6 +393,7 @@ async function backUp({directory}: Location, bytes: Buffer, gen: number, now: Da
 /** A file that wasn't there before, mode 0600, on the disk. Nothing stays when it can't be written whole. */
 async function writeNew(path: string, bytes: Buffer): Promise<void> {
   const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, 0o600)
+  const forget = removeAtExit(path)
   try {
     await handle.writeFile(bytes)
     await handle.sync()
@@ -399,6 +401,7 @@ async function writeNew(path: string, bytes: Buffer): Promise<void> {
     await unlink(path).catch(() => {})
     throw error
   } finally {
+    forget()
     await handle.close()
   }
 }

@@ -500,6 +500,20 @@ describe('temporary files', () => {
       for (let n = 0; ; n++) await replaceFile(${JSON.stringify(join(folder, '.env.keys'))}, {before: n ? String(n - 1) : undefined, after: String(n)})`)
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
+
+  it('go when the process exits while it makes a backup, and that backup with them', () => {
+    const folder = temporaryFolder()
+    const path = join(folder, '.env.keys')
+    const before = 'a'.repeat(8_000_000)
+    writeFileSync(path, before)
+    inChild(`import fs from 'node:fs'
+      fs.watch(${JSON.stringify(folder)}, (_, name) => { if (name.includes('.backup.')) process.exit(0) })
+      const before = fs.readFileSync(${JSON.stringify(path)})
+      await replaceFile(${JSON.stringify(path)}, {before, after: 'b', backup: {keep: 2, now: new Date()}})`)
+    // Where it was too late to stop, the backup is the only copy of what was there.
+    const whole = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8').length)
+    expect([[before.length], [1, before.length]]).toContainEqual(whole)
+  })
 })
 
 it('killed at any moment leaves the old text or the new one whole, and one temporary file at most, which the next run sweeps', async () => {

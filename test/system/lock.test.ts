@@ -7,6 +7,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -170,21 +171,63 @@ it('gives the lock of a killed process to one only of many that want it', async 
   expect(locksIn(stateDir)).toEqual([])
 }, 60_000)
 
-it('clears away the claim of a process that was killed while it broke a lock', async () => {
-  const stateDir = temporaryFolder()
+/** A lock that nobody holds any more, and the path of the claim of a process that breaks it. */
+async function abandoned(stateDir: string): Promise<{mine: Record<string, unknown>; claim: string}> {
   const path = await lockPath(stateDir, 'a')
   const mine = await withLock(
     'a',
     {stateDir},
-    async () => await Promise.resolve(JSON.parse(readFileSync(path, 'utf8')) as {token: string}),
+    async () => await Promise.resolve(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>),
   )
   writeFileSync(path, JSON.stringify({...mine, start: '1'}))
-  const claim = `${path}.${mine.token}.break`
-  writeFileSync(claim, '')
-  const earlier = new Date(Date.now() - 3_000)
-  utimesSync(claim, earlier, earlier)
+  return {mine, claim: `${path}.${String(mine['token'])}.break`}
+}
+
+it.each([
+  ['that is three seconds old', '', -3],
+  ['from the future, by a clock that was set back', '', 86_400],
+  ['that says by whom it is', {start: '1'}, 0],
+] as const)('clears away a claim %s, of a process that was killed while it broke a lock', async (_, text, ageS) => {
+  const stateDir = temporaryFolder()
+  const {mine, claim} = await abandoned(stateDir)
+  writeFileSync(claim, typeof text === 'string' ? text : JSON.stringify({...mine, ...text}))
+  const time = new Date(Date.now() + ageS * 1000)
+  utimesSync(claim, time, time)
   expect(await withLock('a', {stateDir, waitMs: 0}, async () => await Promise.resolve('mine'))).toBe('mine')
   expect(locksIn(stateDir)).toEqual([])
+})
+
+it('waits no longer than it may for one who breaks a lock', async () => {
+  const stateDir = temporaryFolder()
+  const {mine, claim} = await abandoned(stateDir)
+  writeFileSync(claim, JSON.stringify({...mine, host: 'build-7'}))
+  await expect(
+    withLock('a', {stateDir, waitMs: 100}, async () => {
+      await Promise.resolve()
+    }),
+  ).rejects.toMatchObject({code: 'LOCKED'})
+})
+
+it('waits no longer than it may where something lies that is neither there nor not', async () => {
+  const stateDir = temporaryFolder()
+  const path = await lockPath(stateDir, 'a')
+  symlinkSync('/nonexistent/lock', path)
+  await expect(
+    withLock('a', {stateDir, waitMs: 100}, async () => {
+      await Promise.resolve()
+    }),
+  ).rejects.toMatchObject({code: 'LOCKED', suggestions: [expect.any(String), expect.stringContaining(path)]})
+})
+
+it('calls what ran done, although its lock can’t be removed any more', async () => {
+  const stateDir = temporaryFolder()
+  const path = await lockPath(stateDir, 'a')
+  const run = async (): Promise<string> => {
+    rmSync(path)
+    mkdirSync(path)
+    return await Promise.resolve('written')
+  }
+  expect(await withLock('a', {stateDir}, run)).toBe('written')
 })
 
 it('takes over from a process whose id belongs to another one by now', async () => {

@@ -25,7 +25,7 @@ const layers: Readonly<Record<string, {readonly values: readonly string[]; reado
 
 /** Folders without side effects, and the Node modules that only compute. Timers let others run in a long computation. */
 const pureFolders = ['core', 'keys', 'report', 'config', 'workflows']
-const pureModules = ['node:buffer', 'node:crypto', 'node:path', 'node:util', 'node:timers/promises']
+const pureModules = ['node:buffer', 'node:crypto', 'node:path', 'node:path/posix', 'node:util', 'node:timers/promises']
 
 /**
  * Who may import which package: the SDK of a cloud belongs to its providers alone, so that `-p aws` loads no Azure.

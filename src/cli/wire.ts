@@ -30,6 +30,11 @@ export function configPort(): ConfigPort {
     userConfigPath: join(configDir(process.env, homedir()), 'config.toml'),
     kind: statKind,
     readText: (path) => readTextFile(path, {maxBytes: configLimitBytes}),
+    glob: async (patterns, exclude, cwd) => {
+      // Loaded only where a configuration has patterns.
+      const {globFiles} = await import('../system/glob.ts')
+      return globFiles(patterns, exclude, cwd)
+    },
     realpath: async (path) => {
       try {
         return await realpath(path)

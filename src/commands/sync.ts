@@ -27,6 +27,10 @@ export default class Sync extends BaseCommand {
       description: 'From a list of pairs, with the vault on the command line',
       command: '<%= config.bin %> <%= command.id %> -c pair.txt -p azure --vault-url https://myvault.vault.azure.net/',
     },
+    {
+      description: 'One of eight jobs side by side, for a part of a large repository',
+      command: "<%= config.bin %> <%= command.id %> --verify --ci --filter 'services/**' --shard 2/8",
+    },
     {description: 'For programs', command: '<%= config.bin %> <%= command.id %> --verify --ci --json'},
   ]
 
@@ -51,6 +55,8 @@ export default class Sync extends BaseCommand {
     }),
     'require-coverage': boolean({summary: 'Fail when an encrypted env file is named by no mapping.'}),
     profile: string({helpValue: 'NAME', summary: 'Also take the mappings of this profile.'}),
+    filter: string({helpValue: 'GLOB', summary: "Only mappings whose folder_path matches: 'services/pay*'."}),
+    shard: string({helpValue: 'N/M', summary: 'Only this part of the mappings, for jobs side by side: 2/8.'}),
     provider: string({
       helpValue: 'KIND',
       char: 'p',

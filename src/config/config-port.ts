@@ -17,6 +17,11 @@ export type ConfigPort = {
    * @throws EnvdriftError when it is not UTF-8, too large, or closed to us.
    */
   readonly readText: (path: string) => Promise<string | undefined>
+  /**
+   * Regular files below a directory whose paths match one of the patterns and none to leave out, in any order: relative, with
+   * slashes. Links are not followed, node_modules and .git not entered.
+   */
+  readonly glob: (patterns: readonly string[], exclude: readonly string[], cwd: string) => Promise<readonly string[]>
   /** The same path without symlinks, or `undefined` when nothing lies there. */
   readonly realpath: (path: string) => Promise<string | undefined>
 }

@@ -23,6 +23,8 @@ export type MappingConfig = {
   readonly required: 'always' | 'ci'
   /** Where it stands: 1-based line in the configuration file. */
   readonly line?: number
+  /** It comes from a pattern; one that was written down for the same key wins over it. */
+  readonly fromPattern?: true
 }
 
 /** What a run needs to know, whatever shape it was written in. */
@@ -34,9 +36,14 @@ export type Config = {
   /** The git repository around it, after symlinks: folders and files must lie inside. `undefined`: anywhere. */
   readonly repository: string | undefined
   readonly vaults: ReadonlyMap<VaultName, VaultConfig>
-  /** In the order of the file, after `--profile` was applied. Never empty. */
+  /**
+   * In the order of the file, those of patterns last, after `--profile`, `--filter` and `--shard` were applied. Empty only for
+   * a shard that has none.
+   */
   readonly mappings: readonly MappingConfig[]
-  /** Mappings of profiles that weren't asked for: their env files are covered, but not this run's business. */
+  /** How many there were before `--filter` and `--shard`. */
+  readonly total: number
+  /** Mappings that weren't asked for: their env files are covered, but not this run's business. */
   readonly unselected: readonly MappingConfig[]
   /** As written, relative to each folder: `.env.keys`. */
   readonly envKeysFilename: string
@@ -62,5 +69,9 @@ export type ConfigFlags = {
   readonly token?: boolean
   readonly profile?: string
   readonly requireCoverage?: boolean
+  /** A glob for `folder_path`. */
+  readonly filter?: string
+  /** `2/8`: the second of eight parts. */
+  readonly shard?: string
   readonly ci?: boolean
 }

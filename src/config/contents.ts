@@ -9,8 +9,16 @@ import type {Pair} from './pair-txt.ts'
 import {readPairs} from './pair-txt.ts'
 import type {Table} from './parse-toml.ts'
 import {isTable, parseToml} from './parse-toml.ts'
-import type {MappingWritten, SyncKey, SyncWritten} from './schema.ts'
-import {check, laterMappingKeys, mappingKeys, mappingSchema, syncSettings} from './schema.ts'
+import type {MappingWritten, PatternWritten, SyncKey, SyncWritten} from './schema.ts'
+import {
+  check,
+  laterMappingKeys,
+  mappingKeys,
+  mappingSchema,
+  patternKeys,
+  patternSchema,
+  syncSettings,
+} from './schema.ts'
 import type {SourceFile} from './source-file.ts'
 import {variableOf} from './variables.ts'
 
@@ -24,10 +32,22 @@ export type VaultTable = {
 }
 
 /** One mapping with where it stands. A line of pair.txt has its `name` not yet taken apart. */
-export type Written = {readonly place: Place; readonly line?: number; readonly number: number} & (
-  | {readonly kind: 'mapping'; readonly mapping: MappingWritten}
-  | {readonly kind: 'pair'; readonly pair: Pair}
-)
+export type Written = {
+  readonly place: Place
+  readonly line?: number
+  /** From 1: of the mapping, or of the pattern that it comes from. */
+  readonly number: number
+  /** A mapping that was written down wins over it. */
+  readonly fromPattern?: true
+} & ({readonly kind: 'mapping'; readonly mapping: MappingWritten} | {readonly kind: 'pair'; readonly pair: Pair})
+
+/** One `[[vault.sync.patterns]]` with where it stands. */
+export type WrittenPattern = {
+  readonly place: Place
+  readonly line?: number
+  readonly number: number
+  readonly pattern: PatternWritten
+}
 
 /** What one file says, checked for shape and for who may set what. */
 export type Contents = {
@@ -40,6 +60,7 @@ export type Contents = {
   readonly sync: SyncWritten
   /** `undefined`: the file has no list of mappings. Broken ones are left out, and said. */
   readonly mappings: readonly Written[] | undefined
+  readonly patterns: readonly WrittenPattern[]
   readonly trustedVaults: readonly string[] | undefined
 }
 
@@ -94,6 +115,7 @@ function contentsOfPairs(reading: Reading): Contents {
     named: new Map(),
     sync: {},
     mappings,
+    patterns: [],
     trustedVaults: undefined,
   }
 }
@@ -123,16 +145,8 @@ function contentsOfToml(reading: Reading): Contents {
     wrong(reading, at(top, 'mappings'), 'mappings stand in two places: keep those of [vault.sync]')
   }
   const sync = isBare ? {...nested, ...own} : nested
-  const syncKeys = [...Object.keys(syncSettings), 'mappings']
-  warnUnknown(nested, [...syncKeys, 'patterns'], at(vaultPlace, 'sync'), 'vault.sync', reading)
-  if (nested['patterns'] !== undefined) {
-    refuseLater(
-      reading,
-      at(at(vaultPlace, 'sync'), 'patterns'),
-      '[[vault.sync.patterns]]',
-      'list the mappings one by one',
-    )
-  }
+  const syncKeys = [...Object.keys(syncSettings), 'mappings', 'patterns']
+  warnUnknown(nested, syncKeys, at(vaultPlace, 'sync'), 'vault.sync', reading)
   for (const section of laterSections) {
     if (own[section] !== undefined) refuseLater(reading, at(top, section), `[${section}]`)
   }
@@ -160,6 +174,7 @@ function contentsOfToml(reading: Reading): Contents {
     sync: readSync(sync, syncPlace, reading),
     mappings:
       sync['mappings'] === undefined ? undefined : readMappings(sync['mappings'], at(syncPlace, 'mappings'), reading),
+    patterns: sync['patterns'] === undefined ? [] : readPatterns(sync['patterns'], at(syncPlace, 'patterns'), reading),
     trustedVaults: readTrusted(own['trusted_vaults'], at(top, 'trusted_vaults'), reading),
   }
 }
@@ -417,6 +432,23 @@ function readMappings(value: unknown, place: Place, reading: Reading): readonly 
     reading.warnings.push({place: first, text: `${unknownText(key, [...mappingKeys], 'a mapping')}${more}`})
   }
   return found
+}
+
+function readPatterns(value: unknown, place: Place, reading: Reading): readonly WrittenPattern[] {
+  if (!Array.isArray(value))
+    return wrong(reading, place, 'patterns must be a list of tables, each [[vault.sync.patterns]]') ?? []
+  const lines = headerLines(place, value.length)
+  return value.flatMap((one: unknown, index) => {
+    const here = at(place, index)
+    if (isTable(one)) warnUnknown(one, patternKeys, here, 'vault.sync.patterns', reading)
+    const checked = check(patternSchema, one, `pattern ${index + 1}`)
+    if (checked.issues !== undefined) {
+      for (const {path, text} of checked.issues) wrong(reading, {file: place.file, path: [...here.path, ...path]}, text)
+      return []
+    }
+    const line = lines?.[index]
+    return [{place: here, number: index + 1, pattern: checked.output, ...(line === undefined ? {} : {line})}]
+  })
 }
 
 /**

@@ -1,9 +1,11 @@
+import {choose} from './choose.ts'
 import type {ConfigPort} from './config-port.ts'
 import type {Config, ConfigFlags, ProviderSpecs, VaultConfig} from './config.ts'
 import type {Written} from './contents.ts'
 import {gather} from './gather.ts'
 import {checkFlagsUsed, routeMapping, selectByProfile} from './mappings.ts'
 import {describe, throwMistakes} from './mistakes.ts'
+import {expandPatterns} from './patterns.ts'
 import {checkTargets} from './targets.ts'
 import {resolveVault, resolveVaults} from './vaults.ts'
 
@@ -25,7 +27,8 @@ export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: Pr
 
   // C97: an empty name is no name.
   const envKeysFilename = sync.env_keys_filename || '.env.keys'
-  const {selected, unselected} = selectByProfile(main, gathered)
+  const fromPatterns = await expandPatterns(main.patterns, {base, keysFile: envKeysFilename, port, remarks})
+  const {selected, unselected} = selectByProfile(main, [...(main.mappings ?? []), ...fromPatterns], gathered)
   const route = (written: Written) => routeMapping(written, sync, envKeysFilename, gathered) ?? []
   const routed = selected.flatMap(route)
   const others = unselected.flatMap(route)
@@ -35,16 +38,19 @@ export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: Pr
     const vault = byName.get(one.draft.name)
     return vault === undefined ? [] : [{...one, config: {...one.config, ref: {...one.config.ref, vault: vault.name}}}]
   })
-  const mappings = await checkTargets(inVaults, envKeysFilename, gathered)
+  const mappings = await checkTargets(inVaults, others, envKeysFilename, gathered)
   await throwMistakes(remarks)
+  const all = mappings.map(({config}) => config)
+  const {chosen, left} = await choose(all, flags)
 
   return {
     path: main.file.path,
     base,
     repository,
     vaults: new Map([...byName.values()].map((vault) => [vault.name, vault])),
-    mappings: mappings.map(({config}) => config),
-    unselected: others.map(({config}) => config),
+    mappings: chosen,
+    total: all.length,
+    unselected: [...left, ...others.map(({config}) => config)],
     envKeysFilename,
     maxWorkers: sync.max_workers ?? 16,
     backups: sync.backups ?? 10,

@@ -19,11 +19,20 @@ import {variable} from './variables.ts'
 export type Selection = {readonly selected: readonly Written[]; readonly unselected: readonly Written[]}
 
 /** @throws EnvdriftError NOTHING_TO_DO: no mappings, or none for the profile. */
-export function selectByProfile({file, mappings}: Contents, {flags, port, remarks}: Gathered): Selection {
-  if (mappings === undefined || mappings.length === 0) {
+export function selectByProfile(
+  {file, patterns}: Contents,
+  mappings: readonly Written[],
+  {flags, port, remarks}: Gathered,
+): Selection {
+  if (mappings.length === 0) {
     // Broken mappings are no mappings, and said already.
     if (remarks.mistakes.length > 0) return {selected: [], unselected: []}
-    const what = file.format === 'pair' ? 'not one line secret-name=folder' : 'no [[vault.sync.mappings]]'
+    const what =
+      file.format === 'pair'
+        ? 'not one line secret-name=folder'
+        : patterns.length === 0
+          ? 'no [[vault.sync.mappings]]'
+          : 'no [[vault.sync.mappings]], and its patterns find no env file'
     throw new EnvdriftError('NOTHING_TO_DO', `${file.shown} has ${what}, so there is nothing to sync`, {
       suggestions: ['Add a mapping: which secret of the vault belongs into which folder.'],
     })
@@ -107,6 +116,7 @@ export function routeMapping(
     ephemeral: mapping.ephemeral_keys ?? sync.ephemeral_keys ?? false,
     required: mapping.required ?? 'always',
     ...(written.line === undefined ? {} : {line: written.line}),
+    ...(written.fromPattern === undefined ? {} : {fromPattern: true}),
   }
   return {config, draft, written}
 }

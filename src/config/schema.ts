@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 
+import {globProblem} from './glob-problem.ts'
+
 /** Without a slash or a space: it becomes the end of a file's name and of a key's. */
 const environmentName = /^[A-Za-z0-9._-]+$/
 
@@ -111,6 +113,32 @@ export const mappingSchema = v.object(
   'must be a table of its own: [[vault.sync.mappings]]',
 )
 
+const globsMessage = 'must be a pattern in quotes, or a list of them'
+
+/** One pattern or a list of them, as a list. */
+const globs = v.pipe(
+  v.union([text, v.pipe(v.array(text), v.minLength(1, globsMessage))], globsMessage),
+  v.transform((one) => (typeof one === 'string' ? [one] : one)),
+  v.rawCheck(({dataset, addIssue}) => {
+    if (!dataset.typed) return
+    const problem = dataset.value.map(globProblem).find((one) => one !== undefined)
+    if (problem !== undefined) addIssue({message: problem})
+  }),
+)
+
+const {vault_name, profile, ephemeral_keys, required} = mappingSchema.entries
+
+/** One `[[vault.sync.patterns]]`, as people write it: a mapping for each env file that it finds. */
+export const patternSchema = v.object(
+  {env_files: globs, exclude: v.optional(globs), secret_name: text, vault_name, profile, ephemeral_keys, required},
+  'must be a table of its own: [[vault.sync.patterns]]',
+)
+
+export type PatternWritten = v.InferOutput<typeof patternSchema>
+
+/** Keys of a pattern; anything else is unknown. */
+export const patternKeys: readonly string[] = Object.keys(patternSchema.entries)
+
 export type MappingWritten = v.InferOutput<typeof mappingSchema>
 
 /** Keys of a mapping; anything else is unknown. */
@@ -123,6 +151,7 @@ export const laterMappingKeys: readonly string[] = ['client']
 const missing: Readonly<Record<string, string>> = {
   secret_name: 'name the secret as it is in the vault',
   folder_path: 'name the folder of the env file, "." for that of this file',
+  env_files: 'say which env files it is for, like "services/*/.env.production"',
 }
 
 export type Issue = {readonly path: readonly (string | number)[]; readonly text: string}

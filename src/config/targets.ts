@@ -14,23 +14,32 @@ import type {SourceFile} from './source-file.ts'
 /**
  * No two mappings may write the same key of the same keys file, and no keys file may lie outside of the repository.
  *
- * @returns the mappings without those that only repeat another one.
+ * @param others - mappings of profiles that weren't asked for: what is written down there wins over patterns, too.
+ * @returns the mappings without those that only repeat another one, and without those of patterns that lose.
  */
 export async function checkTargets(
   mappings: readonly Routed[],
+  others: readonly Routed[],
   envKeysFilename: string,
   gathered: Gathered,
 ): Promise<readonly Routed[]> {
   const {port, remarks, repository} = gathered
   const folders = new Map<string, string>()
-  const distinctFolders = [...new Set(mappings.map(({config}) => config.folder))]
+  const distinctFolders = [...new Set([...mappings, ...others].map(({config}) => config.folder))]
   await Promise.all(distinctFolders.map(async (folder) => folders.set(folder, await realpathOfNearest(folder, port))))
-  await checkKeysFiles([...new Set(folders.values())], envKeysFilename, gathered)
+  await checkKeysFiles([...new Set(mappings.map(({config}) => folders.get(config.folder)!))], envKeysFilename, gathered)
 
+  const idOf = ({config}: Routed): string => targetOf(config, folders.get(config.folder)!, envKeysFilename)
+  const loses = await loserOf([...mappings, ...others], {
+    port,
+    folderOf: ({config}) => folders.get(config.folder)!,
+    idOf,
+  })
   const targets = new Map<string, Routed>()
   for (const mapping of mappings) {
     const folder = folders.get(mapping.config.folder)!
-    const id = targetOf(mapping.config, folder, envKeysFilename)
+    const id = idOf(mapping)
+    if (loses(mapping)) continue
     const earlier = targets.get(id)
     if (earlier === undefined) {
       targets.set(id, mapping)
@@ -38,6 +47,8 @@ export async function checkTargets(
     }
     const where = nameOf(earlier)
     if (isSame(earlier.config, mapping.config)) {
+      // Two patterns may find the same file, and mean the same.
+      if (mapping.config.fromPattern) continue
       remarks.warnings.push({
         ...placeOf(mapping),
         text: `this mapping repeats ${where}: it is taken once, remove one of them`,
@@ -47,7 +58,7 @@ export async function checkTargets(
         refId(earlier.config.ref) === refId(mapping.config.ref) ? 'the same secret, set up otherwise' : 'another secret'
       remarks.mistakes.push({
         ...placeOf(mapping),
-        text: `this mapping and ${where} write the same key of ${printable(shownKeysFile(folder, envKeysFilename, repository))} from ${what}: keep one, or give them different environments or folders`,
+        text: `${subjectOf(mapping)} and ${where} write the same key of ${printable(shownKeysFile(folder, envKeysFilename, repository))} from ${what}: keep one, or give them different environments or folders`,
       })
     }
   }
@@ -80,6 +91,55 @@ const keysFilenamePath = ({format}: SourceFile): readonly string[] => [
   'env_keys_filename',
 ]
 
+/**
+ * Does a mapping of a pattern lose against one that was written down? It does when that one writes the same key, or is about
+ * the same env file: also when it leaves its env file to be found.
+ */
+async function loserOf(
+  all: readonly Routed[],
+  {
+    port,
+    folderOf,
+    idOf,
+  }: {
+    readonly port: Gathered['port']
+    readonly folderOf: (mapping: Routed) => string
+    readonly idOf: (mapping: Routed) => string
+  },
+): Promise<(mapping: Routed) => boolean> {
+  if (!all.some(({config}) => config.fromPattern)) return () => false
+  const writtenDown = all.filter(({config}) => !config.fromPattern)
+  const targets = new Set(writtenDown.map(idOf))
+  const fileId = (folder: string, name: string): string => JSON.stringify([folder, normalize(name)])
+  const files = new Set(
+    await Promise.all(
+      writtenDown.map(async (mapping) => fileId(folderOf(mapping), await fileNameOf(mapping.config, port))),
+    ),
+  )
+  return (mapping) => {
+    const {fromPattern, environment, envFile = ''} = mapping.config
+    if (!fromPattern) return false
+    const folder = folderOf(mapping)
+    // The only `NAME.env` of a folder is found without being named.
+    const isCustom = environment === undefined && envFile !== '.env'
+    return (
+      targets.has(idOf(mapping)) || files.has(fileId(folder, envFile)) || (isCustom && files.has(fileId(folder, '')))
+    )
+  }
+}
+
+/** Which env file a mapping that was written down is about, as far as names tell; `''`: the only custom one. */
+async function fileNameOf(
+  {environment, profile, envFile, folder}: MappingConfig,
+  port: Gathered['port'],
+): Promise<string> {
+  if (envFile !== undefined) return envFile
+  const own = environment ?? profile
+  if (own !== undefined) return `.env.${own}`
+  for (const name of ['.env.production', '.env']) if ((await port.kind(resolve(folder, name))) === 'file') return name
+  return ''
+}
+
 function targetOf({environment, profile, envFile}: MappingConfig, folder: string, envKeysFilename: string): string {
   const keysFile = resolve(folder, envKeysFilename)
   const own = environment ?? profile
@@ -100,8 +160,11 @@ const placeOf = ({written}: Routed): Pick<Remark, 'place' | 'line'> => ({
   ...(written.line === undefined ? {} : {line: written.line}),
 })
 
-const nameOf = ({written: {line, number}}: Routed): string =>
-  line === undefined ? `mapping ${number}` : `that of line ${line}`
+const nameOf = ({written: {line, number, fromPattern}}: Routed): string =>
+  line === undefined ? `${fromPattern ? 'pattern' : 'mapping'} ${number}` : `that of line ${line}`
+
+const subjectOf = ({written: {number, fromPattern}, config}: Routed): string =>
+  fromPattern ? `pattern ${number}, for ${printable(`${config.folderPath}/${config.envFile ?? ''}`)},` : 'this mapping'
 
 const shownKeysFile = (folder: string, envKeysFilename: string, repository: string | undefined): string => {
   const path = resolve(folder, envKeysFilename)

@@ -41,6 +41,8 @@ export type SyncReport = {
   readonly mode: 'sync' | 'verify'
   readonly checkDecryption: boolean
   readonly validateSchema: boolean
+  /** How many mappings the configuration has for this run; `--filter` and `--shard` may have left fewer. */
+  readonly total: number
   /** In the order of the configuration. */
   readonly outcomes: readonly Outcome[]
   /** `undefined` outside a git repository: there is nothing to look through. */

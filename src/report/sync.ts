@@ -165,7 +165,7 @@ async function summary(report: SyncReport, style: Style): Promise<Output> {
   const {outcomes, checkDecryption, coverage} = report
   const counts = countsOf(outcomes)
   const lines = [
-    `Services processed: ${outcomes.length}`,
+    `Services processed: ${outcomes.length}${isPart(report) ? ` of ${report.total}` : ''}`,
     `Created: ${counts.created}`,
     `Updated: ${counts.updated}`,
     `Skipped: ${counts.skipped}`,
@@ -209,8 +209,14 @@ function verdictOf(report: SyncReport): string {
     ({status, ...one}) => status === 'skipped' && 'reason' in one && leftAlone.has(one.reason.kind),
   ).length
   if (left > 0) return `${outcomes.length - left} of ${count(outcomes.length, 'service')} in sync, ${left} left alone`
+  if (outcomes.length === 0)
+    return `None of the ${count(report.total, 'service')} is in this shard: the others check them`
+  if (isPart(report)) return `All of these ${outcomes.length} of ${count(report.total, 'service')} are in sync`
   return mode === 'verify' ? 'All services are in sync' : 'All services synced successfully'
 }
+
+/** `--filter` or `--shard` left some mappings to other runs. */
+const isPart = ({outcomes, total}: SyncReport): boolean => outcomes.length < total
 
 const leftAlone: ReadonlySet<SkipReason['kind']> = new Set(['declined', 'no-access', 'sops'])
 
@@ -293,7 +299,7 @@ function document(report: SyncReport): Readonly<Record<string, unknown>> {
     mode,
     config: printable(config),
     base: printable(base),
-    summary: {services: outcomes.length, ...countsOf(outcomes)},
+    summary: {services: outcomes.length, total: report.total, ...countsOf(outcomes)},
     rows: outcomes.map((outcome) => rowDocument(outcome, report)),
     coverage:
       coverage === undefined

@@ -5,6 +5,7 @@ import {EnvdriftError} from '../core/errors.ts'
 import {isInside} from '../core/inside.ts'
 import type {Mapping} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
+import {environmentAtEnd, environmentOfFile, isCompanion} from '../keys/env-file-name.ts'
 import {scanEnvFile, type EnvFileScan} from '../keys/env-file.ts'
 import {keyNameOfEnvironment, keyNameOfFile, keyNameOfPublicKey} from '../keys/key-name.ts'
 import type {Files} from './ports.ts'
@@ -20,14 +21,6 @@ export type Located = {readonly mapping: Mapping} & (
     }
   | {readonly kind: 'lost'; readonly error: EnvdriftError}
 )
-
-/** Files beside an env file that show how one looks, or that dotenvx keeps there: never adopted. */
-const companion =
-  /(?:^|\.)(?:example|sample|template|dist|defaults?|schema|keys|vault|me|bak|orig|swp|tmp)(?:\.|$)|\.backup\.|~$/i
-
-/** Words that name an environment at the end of `NAME-E.env`: without `environment`, such a file is nobody's guess. */
-const environmentWord =
-  /-(?:staging|stage|stg|development|dev|test|testing|ci|local|preview|qa|uat|sandbox|demo)\.env$/i
 
 /**
  * Find folder, env file, key name and keys file of one mapping.
@@ -107,7 +100,7 @@ async function findEnvFile(
 ): Promise<string | undefined> {
   if (envFile !== undefined) return namedEnvFile(envFile, folder, folderPath, files)
   const names = (await files.list(folder))
-    .filter((name) => !companion.test(name) && name !== config.envKeysFilename)
+    .filter((name) => !isCompanion(name) && name !== config.envKeysFilename)
     .toSorted()
   const isFile = async (name: string): Promise<boolean> => (await files.kind(join(folder, name))) !== 'directory'
   const first = environment === undefined ? ['.env.production', '.env'] : [`.env.${environment}`]
@@ -115,7 +108,7 @@ async function findEnvFile(
 
   const custom = names.filter((name) =>
     environment === undefined
-      ? /^[^.].*\.env$/.test(name) && !environmentWord.test(name)
+      ? /^[^.].*\.env$/.test(name) && environmentAtEnd(name) === undefined
       : (name.endsWith(`.env.${environment}`) || name.endsWith(`-${environment}.env`)) && !name.startsWith('.'),
   )
   const [only, ...more] = await filterAsync(custom, isFile)
@@ -154,12 +147,14 @@ async function refuseOtherEnvironment(
   isFile: (name: string) => Promise<boolean>,
 ): Promise<void> {
   const others = await filterAsync(
-    names.filter((name) => /^\.env\..+$/.test(name) || /^[^.].*\.env\..+$/.test(name) || environmentWord.test(name)),
+    names.filter(
+      (name) => /^\.env\..+$/.test(name) || /^[^.].*\.env\..+$/.test(name) || environmentAtEnd(name) !== undefined,
+    ),
     isFile,
   )
   const [first] = others
   if (first === undefined) return
-  const guess = /\.env\.(.+)$/.exec(first)?.[1] ?? environmentWord.exec(first)?.[0].slice(1, -4) ?? ''
+  const guess = environmentOfFile(first) ?? ''
   throw new EnvdriftError(
     'ENV_FILE_OTHER_ENVIRONMENT',
     `Only ${others.map((name) => printable(name)).join(', ')} in ${printable(folderPath)}, and the mapping names no environment`,

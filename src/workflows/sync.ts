@@ -63,6 +63,7 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
       mode: options.verify ? 'verify' : 'sync',
       checkDecryption: options.checkDecryption,
       validateSchema: options.validate !== undefined,
+      total: config.total,
       outcomes: proven,
       coverage,
     }

@@ -16,6 +16,7 @@ function portOf(files: Readonly<Record<string, string>>, env: Record<string, str
     userConfigPath: '/home/dev/.config/envdrift/config.toml',
     kind: async (path) => (path in files ? 'file' : path === '/repo/.git' || path === '/repo' ? 'directory' : 'absent'),
     readText: async (path) => files[path],
+    glob: async () => [],
     realpath: async (path) => {
       // What Node does, too.
       if (path.includes('\0')) throw new TypeError('The argument must not hold null bytes')

@@ -292,7 +292,6 @@ env_file = "local.env"
   })
 
   it.each([
-    ['[[vault.sync.patterns]]\nenv_files = "*"\n', '[[vault.sync.patterns]]'],
     ['[cryptosync]\nroot = "/opt"\n', '[cryptosync]'],
     ['[vault.local.sync]\nenabled = true\n', 'sync'],
     ['[vault.local.audit]\nmode = "on"\n', 'audit'],

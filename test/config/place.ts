@@ -13,6 +13,7 @@ import {spec as azure} from '../../src/providers/azure/spec.ts'
 import {spec as gcp} from '../../src/providers/gcp/spec.ts'
 import {spec as hashicorp} from '../../src/providers/hashicorp/spec.ts'
 import {spec as local} from '../../src/providers/local/spec.ts'
+import {globFiles} from '../../src/system/glob.ts'
 
 export const specs = {azure, aws, hashicorp, gcp, local}
 
@@ -57,6 +58,7 @@ export async function makePlace(): Promise<Place> {
     },
     readText: (path) => readFile(path, 'utf8').catch(orAbsent),
     realpath: (path) => realpath(path).catch(orAbsent),
+    glob: globFiles,
     ...changes,
   })
   const load: Place['load'] = (flags = {}, changes = {}) => loadConfig(flags, port(changes), specs)

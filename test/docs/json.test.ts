@@ -93,7 +93,7 @@ it('the schema refuses what no run writes', async () => {
   for (const wrong of [
     {...document, schemaVersion: 2},
     {...document, extra: true},
-    {...document, rows: []},
+    {...document, summary: {}},
     {...document, rows: [{...document.rows![0], status: 'skipped'}]},
     {...document, exitReason: 'fine'},
   ])

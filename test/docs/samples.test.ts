@@ -149,7 +149,7 @@ it.each(blocksIn('toml'))('$name is a configuration without a mistake', async (b
   const files: Readonly<Record<string, string>> = isUsers
     ? {'user/config.toml': block.text, 'envdrift.toml': `[vault]\nprovider = "aws"\n${mapping}`}
     : {[fileOf(block)]: block.text}
-  for (const [path, text] of Object.entries(files)) {
+  for (const [path, text] of Object.entries({...files, 'services/auth/.env.staging': 'A=encrypted:x\n'})) {
     mkdirSync(dirname(join(directory, path)), {recursive: true})
     writeFileSync(join(directory, path), text)
   }

@@ -8,7 +8,7 @@ import {password, writeCheapVault} from '../vault/cheap-vault.ts'
 import {repository, type Block} from './pages.ts'
 
 /** What a `console` block of a page finds when it starts: `<!-- in: STATE -->` above it. */
-const states = ['clean', 'synced', 'drifted', 'uncovered', 'local-empty', 'local', 'local-filled'] as const
+const states = ['clean', 'synced', 'drifted', 'uncovered', 'patterns', 'local-empty', 'local', 'local-filled'] as const
 export type State = (typeof states)[number]
 
 /** A small monorepo in which the commands of a page are run. */
@@ -22,6 +22,8 @@ export function stateOf({mark, page, line}: Block): State | 'continue' {
   if (state === 'continue' || (states as readonly string[]).includes(state)) return state as State | 'continue'
   throw new Error(`${page}:${line} does not say in which state it starts: write <!-- in: STATE --> above it`)
 }
+
+const patterns = '[[vault.sync.patterns]]\nenv_files = "services/*/.env.production"\nsecret_name = "{folder}-key"\n'
 
 /** Two services, `auth` and `api`, whose keys are in a vault; the rest is what `state` says. */
 export async function openShop(state: State): Promise<Shop> {
@@ -39,6 +41,7 @@ export async function openShop(state: State): Promise<Shop> {
     mappings,
     secrets: {'auth-key': keys.auth.privateKey, 'api-key': keys.api.privateKey},
     files: {
+      ...(state === 'patterns' ? {'envdrift.toml': configText([]) + patterns} : {}),
       ...(isLocal ? {'envdrift.toml': configText(mappings).replace(/"aws"\n.*\n.*/, '"local"')} : {}),
       ...Object.fromEntries(
         services.flatMap((service) => [

@@ -29,6 +29,7 @@ const reportOf = (outcomes: readonly Outcome[], mode: SyncReport['mode'] = 'sync
   checkDecryption: true,
   validateSchema: true,
   outcomes,
+  total: outcomes.length,
   coverage: undefined,
 })
 

@@ -55,6 +55,7 @@ const report = (parts: Partial<SyncReport> = {}): SyncReport => ({
   checkDecryption: false,
   validateSchema: false,
   outcomes,
+  total: (parts.outcomes ?? outcomes).length,
   coverage: undefined,
   ...parts,
 })

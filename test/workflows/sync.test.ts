@@ -72,6 +72,7 @@ async function run(
     repository: workspace.root,
     vaults: new Map(Object.keys(vaults).map((name) => [name, {name, provider: 'aws', settings: {}}])),
     mappings,
+    total: mappings.length,
     unselected: [],
     envKeysFilename: '.env.keys',
     maxWorkers: 4,

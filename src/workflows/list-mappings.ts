@@ -1,0 +1,34 @@
+import type {Config, MappingConfig} from '../config/config.ts'
+import type {EnvdriftError} from '../core/errors.ts'
+import type {Mapping} from '../core/plan.ts'
+import {inTurns} from './in-turns.ts'
+import {locate} from './locate.ts'
+import type {Files} from './ports.ts'
+
+/** One mapping as a run would use it, and where in the configuration it comes from. */
+export type ListedMapping = {
+  readonly mapping: Mapping
+  readonly origin: {
+    readonly kind: 'mapping' | 'pattern'
+    /** 1-based; of the mapping, or of the pattern. */
+    readonly line: number | undefined
+  }
+  /** Why its files can't be found. */
+  readonly error: EnvdriftError | undefined
+}
+
+/** Every mapping of a configuration with its files found. No vault is asked. */
+export const listMappings = (config: Config, files: Files): Promise<readonly ListedMapping[]> =>
+  inTurns(config.mappings, async (written) => {
+    const located = await locate(written, config, files)
+    return {
+      mapping: located.mapping,
+      origin: originOf(written),
+      error: located.kind === 'lost' ? located.error : undefined,
+    }
+  })
+
+const originOf = ({fromPattern, line}: MappingConfig): ListedMapping['origin'] => ({
+  kind: fromPattern ? 'pattern' : 'mapping',
+  line,
+})

@@ -1,0 +1,178 @@
+import {mkdir, symlink} from 'node:fs/promises'
+import {join} from 'node:path'
+
+import {describe, expect, it} from 'vitest'
+
+import {makePlace, type Place} from './place.ts'
+
+const head = '[vault.local]\n'
+
+/** A repository with these env files and these patterns and mappings. */
+async function placeWith(files: readonly string[], toml: string): Promise<Place> {
+  const place = await makePlace()
+  for (const file of files) await place.write(`home/repo/${file}`, 'A=encrypted:x\n')
+  await place.write('home/repo/envdrift.toml', head + toml)
+  return place
+}
+
+const pattern = (lines: string): string => `[[vault.sync.patterns]]\n${lines}\n`
+const everyService = pattern(
+  'env_files = "services/*/.env.{staging,production}"\nsecret_name = "{folder}-{environment}"',
+)
+
+/** What the mappings are, in short: where, environment, secret. */
+async function listed(place: Place, flags = {}): Promise<readonly string[]> {
+  const {mappings} = await place.load(flags)
+  return mappings.map(
+    ({folderPath, envFile = '', ref}) => `${folderPath}/${envFile} ← ${ref.name}${ref.field ? `#${ref.field}` : ''}`,
+  )
+}
+
+const shop = ['services/auth/.env.production', 'services/auth/.env.staging', 'services/pay/.env.production']
+
+describe('a pattern', () => {
+  it('becomes a mapping for each env file that it finds, with its environment', async () => {
+    const place = await placeWith([...shop, 'services/pay/.env.local', 'tools/.env.production'], everyService)
+    expect(await listed(place)).toEqual([
+      'services/auth/.env.production ← auth-production',
+      'services/auth/.env.staging ← auth-staging',
+      'services/pay/.env.production ← pay-production',
+    ])
+    const {mappings} = await place.load()
+    expect(mappings[0]).toMatchObject({environment: 'production', fromPattern: true, line: 2, required: 'always'})
+  })
+
+  it('takes neither keys files nor examples, nor what it excludes, nor what others have installed', async () => {
+    const place = await placeWith(
+      [
+        ...shop,
+        'services/auth/.env.keys',
+        'services/auth/.env.example',
+        'services/auth/.env.production.bak',
+        'services/old/.env.production',
+        'services/auth/node_modules/x/.env.production',
+      ],
+      pattern(
+        'env_files = ["services/**/.env.*"]\nexclude = ["services/old/**", "**/.env.staging"]\nsecret_name = "{folder}-{environment}"',
+      ),
+    )
+    expect(await listed(place)).toEqual([
+      'services/auth/.env.production ← auth-production',
+      'services/pay/.env.production ← pay-production',
+    ])
+  })
+
+  it('fills in the whole path of a folder, and picks fields of one secret', async () => {
+    const place = await placeWith(
+      shop,
+      pattern('env_files = "services/*/.env.production"\nsecret_name = "{path}/{environment}#{folder}"'),
+    )
+    expect(await listed(place)).toEqual([
+      'services/auth/.env.production ← services/auth/production#auth',
+      'services/pay/.env.production ← services/pay/production#pay',
+    ])
+  })
+
+  it('hands on profile, vault, ephemeral_keys and required', async () => {
+    const place = await placeWith(
+      shop,
+      `${pattern('env_files = "services/pay/.env.production"\nsecret_name = "k"\nprofile = "eu"\nvault_name = "other"\nephemeral_keys = true\nrequired = "ci"')}[vaults.other]\nprovider = "local"\n`,
+    )
+    const {mappings} = await place.load({profile: 'eu'})
+    expect(mappings).toMatchObject([{profile: 'eu', ephemeral: true, required: 'ci', ref: {vault: 'other'}}])
+    await expect(place.load()).rejects.toMatchObject({code: 'NOTHING_TO_DO'})
+  })
+
+  it('follows no links, and looks at nothing outside of the folder of its file', async () => {
+    const place = await placeWith(shop, everyService)
+    await mkdir(join(place.outside, 'far'))
+    await place.write('outside/far/.env.production', 'A=encrypted:x\n')
+    await symlink(join(place.outside, 'far'), join(place.repo, 'services/far'))
+    expect(await listed(place)).toHaveLength(3)
+  })
+
+  it('that finds nothing is warned of, and alone is nothing to do', async () => {
+    const nothing = pattern('env_files = "nowhere/*/.env"\nsecret_name = "k"')
+    const {warnings} = await (await placeWith(shop, everyService + nothing)).load()
+    expect(warnings).toEqual([expect.stringMatching(/envdrift\.toml:5:1: pattern 2 finds no env file: nowhere/)])
+    const error = await (await placeWith(shop, nothing)).fail()
+    expect(error.code).toBe('NOTHING_TO_DO')
+    expect(error.message).toContain('its patterns find no env file')
+  })
+
+  it.each([
+    ['env_files = "/etc/*"', 'relative'],
+    ['env_files = "../*/.env"', '".."'],
+    ['env_files = ["a/*", "!b"]', 'exclude'],
+    ['env_files = []', 'a list of them'],
+    ['env_files = 3', 'a list of them'],
+    ['', 'env_files is missing'],
+    ['env_files = "services/*/.env.production"\nexclude = "../x"', '".."'],
+  ])('with %j is refused', async (line, said) => {
+    const error = await (await placeWith(shop, pattern(`${line}\nsecret_name = "k"`))).fail()
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect(error.message).toContain(said)
+  })
+
+  it.each([
+    ['services/*/.env.production', '{service}', '{service}'],
+    ['services/auth/.env', '{environment}', 'services/auth/.env names no environment'],
+    ['.env.production', '{folder}', '.env.production lies in no folder'],
+    ['services/pay/.env.production', 'a\\u0007b', 'control characters'],
+  ])('of %s with the name %s says what is wrong', async (glob, template, said) => {
+    const place = await placeWith(
+      [...shop, 'services/auth/.env', '.env.production'],
+      pattern(`env_files = "${glob}"\nsecret_name = "${template}"`),
+    )
+    const error = await place.fail()
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect(error.message).toContain(said)
+  })
+
+  it('warns of a key that it does not know', async () => {
+    const place = await placeWith(shop, everyService.replace('env_files', 'folder_path = "x"\nenv_files'))
+    expect((await place.load()).warnings.join()).toContain('unknown key "folder_path"')
+  })
+})
+
+describe('a mapping that is written down', () => {
+  it.each([
+    ['its environment', 'environment = "production"'],
+    ['its file', 'env_file = ".env.production"'],
+    ['nothing but the folder', ''],
+    ['a profile that is not asked for', 'environment = "production"\nprofile = "other"'],
+  ])('wins over a pattern by %s', async (_, line) => {
+    const place = await placeWith(
+      shop,
+      `[[vault.sync.mappings]]\nsecret_name = "special"\nfolder_path = "services/auth"\n${line}\n${everyService}`,
+    )
+    const names = (await place.load()).mappings.map(({ref}) => ref.name)
+    expect(names).not.toContain('auth-production')
+    expect(names).toEqual(expect.arrayContaining(['auth-staging', 'pay-production']))
+  })
+
+  it('wins over a pattern that finds the only file of a folder', async () => {
+    const place = await placeWith(
+      ['services/a/app.env', 'services/b/.env'],
+      `[[vault.sync.mappings]]\nsecret_name = "special"\nfolder_path = "services/a"\n[[vault.sync.mappings]]\nsecret_name = "special-b"\nfolder_path = "services/b"\n${pattern('env_files = "services/*/*.env"\nsecret_name = "{folder}"')}${pattern('env_files = "services/*/.env"\nsecret_name = "{folder}"')}`,
+    )
+    expect((await place.load()).mappings.map(({ref}) => ref.name)).toEqual(['special', 'special-b'])
+  })
+})
+
+describe('two patterns', () => {
+  it('that want one key from two secrets are an error that names the file', async () => {
+    const place = await placeWith(
+      shop,
+      everyService + pattern('env_files = "services/auth/.env.staging"\nsecret_name = "elsewhere"'),
+    )
+    const error = await place.fail()
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect(error.message).toContain('pattern 2, for services/auth/.env.staging, and that of line 2 write the same key')
+  })
+
+  it('that mean the same are one', async () => {
+    const place = await placeWith(shop, everyService + everyService)
+    expect(await place.load()).toMatchObject({mappings: {length: 3}, warnings: []})
+  })
+})

@@ -435,8 +435,10 @@ function readMappings(value: unknown, place: Place, reading: Reading): readonly 
 }
 
 function readPatterns(value: unknown, place: Place, reading: Reading): readonly WrittenPattern[] {
-  if (!Array.isArray(value))
-    return wrong(reading, place, 'patterns must be a list of tables, each [[vault.sync.patterns]]') ?? []
+  if (!Array.isArray(value)) {
+    wrong(reading, place, 'patterns must be a list of tables, each [[vault.sync.patterns]]')
+    return []
+  }
   const lines = headerLines(place, value.length)
   return value.flatMap((one: unknown, index) => {
     const here = at(place, index)

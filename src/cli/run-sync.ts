@@ -29,6 +29,7 @@ export type SyncFlags = PasswordFlags & {
   readonly force: boolean
   readonly ci: boolean
   readonly quiet: boolean
+  readonly verbose: boolean
   readonly 'check-decryption': boolean
   readonly 'validate-schema': boolean
   readonly 'allow-schema-code': boolean
@@ -73,6 +74,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
         ...(interactive && {ask: (question) => askPerson(question, signal, progress.clear)}),
         token: await tokenOf(flags, say, signal),
         warn: say,
+        ...(flags.verbose && {verbose: say}),
         vaultPassword: vaultPassword(flags, {interactive, warn: say, signal}),
       }),
       files: makeFiles(config, signal, () => new Date()),

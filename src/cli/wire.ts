@@ -3,6 +3,7 @@ import {setDefaultAutoSelectFamilyAttemptTimeout} from 'node:net'
 import {homedir} from 'node:os'
 import {join} from 'node:path'
 
+import packageJson from '../../package.json' with {type: 'json'}
 import type {ConfigPort} from '../config/config-port.ts'
 import type {Config, ProviderSpecs, VaultConfig} from '../config/config.ts'
 import type {Host} from '../core/provider-spec.ts'
@@ -94,6 +95,7 @@ export type HostOptions = {
   readonly ask?: Host['ask']
   readonly token: Secret | undefined
   readonly warn: (message: string) => void
+  readonly verbose?: Host['verbose']
   readonly vaultPassword: Host['vaultPassword']
 }
 
@@ -104,6 +106,7 @@ export function connectWith({
   ask,
   token,
   warn,
+  verbose,
   vaultPassword,
 }: HostOptions): (vault: VaultConfig) => Promise<Provider> {
   const host: Host = {
@@ -113,7 +116,9 @@ export function connectWith({
     callTimeoutMs: config.callTimeoutMs,
     interactive,
     warn,
+    version: packageJson.version,
     vaultPassword,
+    ...(verbose === undefined ? {} : {verbose}),
     ...(ask === undefined ? {} : {ask}),
     ...(token === undefined ? {} : {token}),
   }

@@ -116,6 +116,10 @@ export type Host = {
   readonly ask?: (question: string) => Promise<Secret | undefined>
   /** Prints a warning on stderr, once per text. */
   readonly warn: (message: string) => void
+  /** The same for what only `--verbose` shows; left out where nobody wants to know. */
+  readonly verbose?: (message: string) => void
+  /** Ours, for user agents: services log who called. */
+  readonly version?: string
   /** The password of an embedded vault, from the sources that the command allows, in their order. */
   readonly vaultPassword: (vault: {readonly path: string; readonly settings: Settings}) => Promise<Secret>
 }

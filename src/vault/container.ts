@@ -29,6 +29,11 @@ const standardCost: ScryptCost = {N: 2 ** 17, r: 8, p: 1}
 /** A vault file is never larger. Our choice: thousands of keys with their history, and still no danger to memory. */
 export const maxVaultBytes = 16 * 1024 * 1024
 
+/**
+ * What a write that adds may fill, in bytes: the rest is for those that make room, whose header still grows by its ancestors.
+ */
+export const fullAtBytes = maxVaultBytes - 64 * 1024
+
 /** A header with 64 ancestors and eight wraps has some 12 KiB. */
 const maxHeaderBytes = 64 * 1024
 const maxWraps = 8
@@ -132,16 +137,22 @@ export async function withNewPassword(
   return {...vault, header: {...vault.header, wraps}, key: {vaultId, wraps: canonicalJson(wraps as Json), dek}}
 }
 
+type Sealing = {
+  readonly path: string
+  readonly parent?: string
+  readonly device: string
+  readonly now: Date
+  readonly maxBytes?: number
+}
+
 /**
  * The bytes of the vault's next generation, under a fresh salt and nonce.
  *
  * @param from.parent - SHA-256 of the file that it replaces, in hex; left out for the first.
- * @throws EnvdriftError FILE_TOO_LARGE above {@link maxVaultBytes}.
+ * @param from.maxBytes - {@link maxVaultBytes} unless given.
+ * @throws EnvdriftError FILE_TOO_LARGE.
  */
-export function seal(
-  {header: before, payload, key}: OpenVault,
-  from: {readonly path: string; readonly parent?: string; readonly device: string; readonly now: Date},
-): Buffer {
+export function seal({header: before, payload, key}: OpenVault, from: Sealing): Buffer {
   const parents = from.parent === undefined ? [] : [from.parent]
   const header: Header = {
     ...before,
@@ -169,9 +180,12 @@ export function seal(
   ])
   plain.fill(0)
   padded.fill(0)
-  if (bytes.length > maxVaultBytes || headerLine.length > maxHeaderBytes)
-    throw new EnvdriftError('FILE_TOO_LARGE', `The vault ${from.path} would grow beyond 16 MiB`, {
-      suggestions: ['Start a second vault with `envdrift vault init`, and move the large values there.'],
+  if (bytes.length > (from.maxBytes ?? maxVaultBytes) || headerLine.length > maxHeaderBytes)
+    throw new EnvdriftError('FILE_TOO_LARGE', `The vault ${from.path} is full: it would grow beyond 16 MiB`, {
+      suggestions: [
+        'Delete what nobody needs with `envdrift vault rm NAME`: in a full vault, earlier versions go with it.',
+        'Or start a second vault with `envdrift vault init`, and move the large values there.',
+      ],
     })
   return bytes
 }
@@ -208,9 +222,7 @@ export const readHeader = (file: VaultFile): Header => parse(file).header
 
 async function unlock(file: VaultFile, password: Secret): Promise<VaultKey> {
   const {header} = parse(file)
-  for (const one of header.wraps) {
-    if (one.kind !== 'password') continue
-    const passwordWrap = checkedWrap(file.path, one)
+  for (const passwordWrap of checkedWraps(file.path, header)) {
     const kek = await passwordKey(password, passwordWrap.kdf)
     const dek = openGcm(
       kek,
@@ -296,12 +308,23 @@ function refuseNewer(path: string, header: Json): void {
     throw tooNew(path, 'it derives its key from the password in another way')
 }
 
-/** The bounds stand before the derivation: who can edit the file must not choose how much memory we take. */
+/** All wraps together may cost what sixteen of ours do, some five seconds: each is tried until one opens. */
+const maxWork = 16 * standardCost.N * standardCost.r * standardCost.p
+
+/** @throws EnvdriftError VAULT_CORRUPT, before anything is derived. */
+function checkedWraps(path: string, {wraps}: Header): readonly Wrap[] {
+  const checked = wraps.filter(({kind}) => kind === 'password').map((one) => checkedWrap(path, one))
+  const work = checked.reduce((sum, {kdf: {N, r, p}}) => sum + N * r * p, 0)
+  if (work > maxWork) throw corrupt(path, 'its wraps ask for more work with scrypt than a vault may ask for')
+  return checked
+}
+
+/** The bounds stand before the derivation: who can edit the file must not choose how much memory we take (512 MiB). */
 function checkedWrap(path: string, one: unknown): Wrap {
   if (!v.is(PasswordWrap, one)) throw corrupt(path, 'its wrapped key has not the right shape')
   const {N, r, p} = one.kdf
   const powerOfTwo = Number.isInteger(Math.log2(N))
-  const inBounds = N >= 2 ** 14 && N <= 2 ** 20 && r >= 8 && r <= 16 && p >= 1 && p <= 8 && N * r <= 2 ** 23
+  const inBounds = N >= 2 ** 14 && N <= 2 ** 20 && r >= 8 && r <= 16 && p >= 1 && p <= 8 && N * r <= 2 ** 22
   if (!powerOfTwo || !inBounds)
     throw corrupt(path, `it asks for scrypt with N=${N}, r=${r}, p=${p}, which is outside of what a vault may ask for`)
   return one

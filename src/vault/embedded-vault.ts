@@ -14,6 +14,7 @@ import {withLock} from '../system/lock.ts'
 import {canonicalJson, type Json} from './canonical-json.ts'
 import {
   createVault,
+  fullAtBytes,
   maxVaultBytes,
   openVault,
   reopenVault,
@@ -27,6 +28,7 @@ import {
   bytesOf,
   findEntry,
   withDeletion,
+  withoutEarlier,
   withValue,
   type Author,
   type Entry,
@@ -36,6 +38,9 @@ import {
 
 /** Copies of earlier generations kept in `backups/`. Our choice, as is the number of versions kept per entry. */
 const keptBackups = 20
+
+/** A vault with less room than this is full, in bytes: the largest value, with every byte escaped, has 384 KiB. */
+const leastRoomBytes = 512 * 1024
 
 /** How often a write starts anew because somebody who doesn't know our lock (git, a copy) changed the file under it. */
 const maxAttempts = 3
@@ -111,11 +116,13 @@ export type EmbeddedVault = {
   readonly put: (name: string, value: Buffer, expect: Expectation, signal?: AbortSignal) => Promise<number>
 
   /**
-   * Mark an entry as deleted; earlier versions stay in its history.
+   * Mark an entry as deleted; earlier versions stay in its history, unless the vault is full: then they go, too, also those
+   * of an entry that was deleted before.
    *
+   * @returns what became of the earlier versions.
    * @throws EnvdriftError NOT_IN_VAULT, and the codes of `put`.
    */
-  readonly remove: (name: string, signal?: AbortSignal) => Promise<void>
+  readonly remove: (name: string, signal?: AbortSignal) => Promise<'kept' | 'gone'>
 
   /** Encrypt everything under a new data key that only the new password opens. @throws EnvdriftError with the codes of `put`. */
   readonly changePassword: (newPassword: () => Promise<Secret>, signal?: AbortSignal) => Promise<void>
@@ -144,9 +151,9 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
   }
 
   async function update(
-    change: (vault: OpenVault, author: Author) => OpenVault | Promise<OpenVault>,
+    change: (vault: OpenVault, author: Author, fileBytes: number) => OpenVault | Promise<OpenVault>,
     signal: AbortSignal | undefined,
-    prove: (file: VaultFile, key: VaultKey) => Promise<OpenVault | undefined>,
+    {prove, maxBytes}: Pick<Change, 'prove' | 'maxBytes'>,
   ): Promise<OpenVault> {
     for (let attempt = 1; ; attempt++) {
       // The password question and its derivation come before the lock: others need not wait for them.
@@ -159,8 +166,8 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
           // Another process changed the password since.
           if (current === undefined) throw changed(location.file)
           const author = {device: await deviceOf(place.stateDir, current.header.vault_id), now: now()}
-          const next = await change(current, author)
-          await save(location, {next, author, before: file.bytes, prove})
+          const next = await change(current, author, file.bytes.length)
+          await save(location, {next, author, before: file.bytes, prove, maxBytes})
           return next
         })
         key = written.key
@@ -171,9 +178,9 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
     }
   }
 
-  async function save(location: Location, {next, author, before, prove}: Change): Promise<void> {
+  async function save(location: Location, {next, author, before, prove, maxBytes}: Change): Promise<void> {
     const parent = before && sha256(before)
-    const bytes = seal(next, {path: location.file, ...author, ...(parent !== undefined && {parent})})
+    const bytes = seal(next, {path: location.file, ...author, maxBytes, ...(parent !== undefined && {parent})})
     // Before anything is replaced: what we are about to write opens, and says what it should.
     const proof = await prove({path: location.file, bytes}, next.key)
     if (proof === undefined || canonicalJson(asJson(proof.payload)) !== canonicalJson(asJson(next.payload)))
@@ -220,7 +227,13 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
         const draft = await createVault(secret, {device: randomBytes(16).toString('hex'), now: now()})
         const author = {device: await deviceOf(place.stateDir, draft.header.vault_id), now: now()}
         const location = {directory, file: join(directory, fileName)}
-        await save(location, {next: draft, author, before: undefined, prove: byPassword(secret)})
+        await save(location, {
+          next: draft,
+          author,
+          before: undefined,
+          prove: byPassword(secret),
+          maxBytes: maxVaultBytes,
+        })
         key = draft.key
       })
     },
@@ -237,27 +250,34 @@ export function embeddedVault(place: VaultPlace): EmbeddedVault {
           return {...vault, payload: withValue(vault.payload, name, value, author)}
         },
         signal,
-        byKey,
+        {prove: byKey, maxBytes: fullAtBytes},
       )
       return findEntry(payload, name)!.gen
     },
 
     async remove(name, signal) {
-      await update(
-        (vault, author) => {
+      const {payload} = await update(
+        (vault, author, fileBytes) => {
           const entry = findEntry(vault.payload, name)
-          if (entry === undefined || entry.deleted) throw notInVault(path, name)
-          return {...vault, payload: withDeletion(vault.payload, name, author)}
+          const isFull = fileBytes > fullAtBytes - leastRoomBytes
+          const canMakeRoom = isFull && entry !== undefined && entry.history.length > 0
+          if (entry === undefined || (entry.deleted && !canMakeRoom)) throw notInVault(path, name)
+          const marked = entry.deleted ? vault.payload : withDeletion(vault.payload, name, author)
+          return {...vault, payload: isFull ? withoutEarlier(marked, name) : marked}
         },
         signal,
-        byKey,
+        {prove: byKey, maxBytes: maxVaultBytes},
       )
+      return findEntry(payload, name)!.history.length === 0 ? 'gone' : 'kept'
     },
 
     async changePassword(newPassword, signal) {
       await load(signal)
       const secret = await newPassword()
-      await update((vault) => withNewPassword({path: join(path, fileName), vault}, secret), signal, byPassword(secret))
+      await update((vault) => withNewPassword({path: join(path, fileName), vault}, secret), signal, {
+        prove: byPassword(secret),
+        maxBytes: maxVaultBytes,
+      })
     },
   }
 }
@@ -293,6 +313,8 @@ type Change = {
   readonly before: Buffer | undefined
   /** Opens the new bytes as the next reader will. */
   readonly prove: (file: VaultFile, key: VaultKey) => Promise<OpenVault | undefined>
+  /** The new file may have so many. */
+  readonly maxBytes: number
 }
 
 /** @throws EnvdriftError VAULT_NOT_FOUND; VAULT_PATH_REFUSED when `vault.enc` is a link that leaves the directory. */

@@ -103,6 +103,12 @@ export function withValue(payload: Payload, name: string, value: Buffer, author:
 export const withDeletion = (payload: Payload, name: string, author: Author): Payload =>
   withVersion(payload, name, {deleted: true}, author)
 
+/** The payload without the earlier versions of `name`, which is there. */
+export const withoutEarlier = (payload: Payload, name: string): Payload => ({
+  ...payload,
+  entries: {...payload.entries, [name]: {...findEntry(payload, name)!, history: []}},
+})
+
 /** The bytes of a version. @throws TypeError for a deletion, which holds none. */
 export function bytesOf({value, encoding}: EntryVersion): Buffer {
   if (value === undefined) throw new TypeError('a deletion holds no value')

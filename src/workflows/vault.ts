@@ -97,14 +97,19 @@ export async function listSecrets(
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** Delete a secret; its earlier versions can still be read. @throws EnvdriftError NOT_IN_VAULT, and the codes of the vault. */
+/**
+ * Delete a secret.
+ *
+ * @returns whether its earlier versions can still be read; those of a full vault are gone.
+ * @throws EnvdriftError NOT_IN_VAULT, and the codes of the vault.
+ */
 export async function removeSecret(
   vault: Pick<EmbeddedVault, 'remove'>,
   name: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<'kept' | 'gone'> {
   checkName(name)
-  await vault.remove(name, signal)
+  return vault.remove(name, signal)
 }
 
 /** A value as a JSON document carries it: text, or base64 where the bytes are none. */

@@ -290,11 +290,25 @@ describe('what does not open', () => {
     {r: 17},
     {p: 0},
     {p: 9},
-    {N: 2 ** 20, r: 16},
+    {N: 2 ** 20, r: 8},
+    {N: 2 ** 19, r: 16},
   ])('V7 refuses scrypt with %j before it derives anything', async (kdf) => {
     const bytes = withHeader(sealed(await create()), (header) => withKdf(header, kdf))
     const error = await openVault({path, bytes}, password).catch((caught: unknown) => caught)
     expect(error).toMatchObject({code: 'VAULT_CORRUPT', message: expect.stringContaining('scrypt with N=')})
+  })
+
+  it('V7 refuses wraps that together cost minutes, before it derives anything', async () => {
+    const costly = (header: Record<string, Json>, times: number): Json => {
+      const {wraps} = withKdf(header, {N: 2 ** 17, p: 3}) as {wraps: Json[]}
+      return {...header, wraps: Array.from({length: times}, () => wraps[0]!)}
+    }
+    const bytes = sealed(await create())
+    const error = await openVault({path, bytes: withHeader(bytes, (header) => costly(header, 6))}, password).catch(
+      (caught: unknown) => caught,
+    )
+    expect(error).toMatchObject({code: 'VAULT_CORRUPT', message: expect.stringContaining('more work with scrypt')})
+    expect(await codeOf(withHeader(bytes, (header) => costly(header, 1)))).toBe('VAULT_WRONG_PASSWORD')
   })
 
   it.each<[string, (header: Record<string, Json>) => Json]>([

@@ -24,8 +24,9 @@ import {describe, expect, it} from 'vitest'
 
 import {Secret} from '../../src/core/secret.ts'
 import {withLock} from '../../src/system/lock.ts'
-import {openVault, readHeader} from '../../src/vault/container.ts'
+import {openVault, readHeader, seal} from '../../src/vault/container.ts'
 import {embeddedVault, type EmbeddedVault} from '../../src/vault/embedded-vault.ts'
+import {withDeletion, withValue} from '../../src/vault/payload.ts'
 import {cheapVault, password, placeAt, temporaryDirectory, writeCheapVault} from './cheap-vault.ts'
 
 const mode = (path: string): string => (lstatSync(path).mode & 0o777).toString(8)
@@ -297,6 +298,35 @@ describe('files', () => {
     expect(devices.size).toBe(1)
     await put(embeddedVault(placeAt(vault.path)), 'myapp-production', 'two')
     expect(devices.has(headerAt(vault.path).device)).toBe(false)
+  })
+
+  it('makes room by deleting, in a vault that takes nothing any more', async () => {
+    const author = {device: 'd0'.repeat(16), now: new Date('2026-11-21T09:30:00.000Z')}
+    const vault = await cheapVault()
+    const file = join(vault.path, 'vault.enc')
+    const opened = await openVault({path: file, bytes: readFileSync(file)}, password)
+    let {payload} = opened
+    const room = 16 * 2 ** 20 - 70_000
+    for (const [name, share] of [
+      ['current', 0.4],
+      ['deleted', 0.3],
+      ['rest', 0.3],
+    ] as const)
+      payload = withValue(payload, name, Buffer.alloc(Math.floor(room * share), 'x'), author)
+    payload = withDeletion(payload, 'deleted', author)
+    writeFileSync(file, seal({...opened, payload}, {path: file, ...author}))
+
+    const value = Buffer.alloc(64 * 1024, 'y')
+    expect(await codeOf(vault.put('new', value, 'any'))).toBe('FILE_TOO_LARGE')
+    expect(await vault.remove('deleted')).toBe('gone')
+    expect(await vault.put('new', value, 'any')).toBe(1)
+    expect(await codeOf(vault.remove('deleted'))).toBe('NOT_IN_VAULT')
+    const secrets = await vault.read()
+    expect(secrets.get('deleted')!.map((version) => version.value)).toEqual(['deleted'])
+    expect(secrets.get('rest')![0].value).toHaveLength(Math.floor(room * 0.3))
+    expect(await vault.put('current', Buffer.from('small'), 'any')).toBe(2)
+    expect(await vault.remove('current')).toBe('kept')
+    expect((await vault.read()).get('current')).toHaveLength(3)
   })
 
   it('follows vault.enc as a link inside its directory, and refuses one that leads out', async () => {

@@ -5,7 +5,8 @@ import type {Result} from '../../core/report.ts'
 import {removeSecret} from '../../workflows/vault.ts'
 
 export default class VaultRm extends VaultCommand {
-  static override summary = 'Delete a secret. Earlier versions stay readable with "vault get NAME --version N".'
+  static override summary =
+    'Delete a secret. Earlier versions stay readable with "vault get NAME --version N", unless the vault is full.'
 
   static override args = {name: string({ignoreStdin: true, required: true, description: 'name of the secret'})}
 
@@ -14,7 +15,8 @@ export default class VaultRm extends VaultCommand {
   protected async execute(): Promise<Result> {
     const {args, flags} = await this.parse(VaultRm)
     const {vault, signal} = await this.vaultOf(flags)
-    await removeSecret(vault, args.name, signal)
-    return done(`Deleted ${args.name}`, {vault: vault.path, name: args.name})
+    const earlier = await removeSecret(vault, args.name, signal)
+    const text = `Deleted ${args.name}${earlier === 'gone' ? ' and its earlier versions: the vault is full' : ''}`
+    return done(text, {vault: vault.path, name: args.name, earlierVersions: earlier})
   }
 }

@@ -1,8 +1,13 @@
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+import {principalPlaceholder} from '../../core/provider-spec.ts'
+import {shellWord} from '../../core/shell-word.ts'
+import {printable} from '../../core/text.ts'
+import {clockNote} from './clock.ts'
 import {gcloudFlags, type ResourceName} from './resource-name.ts'
 
 /** The gRPC statuses that we tell apart. Source: https://grpc.io/docs/guides/status-codes/ */
 export const status = {
+  unknown: 2,
   invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
@@ -19,120 +24,289 @@ export const status = {
 /** What an error of the SDK says, taken out of it: the error itself may quote requests and headers. */
 export type Refusal = {
   readonly status: number
-  /** `google.rpc.ErrorInfo.reason`, where the service sent one: `SERVICE_DISABLED`, `CONSUMER_INVALID`, … */
+  /** `google.rpc.ErrorInfo.reason`, where the service sent one: `SERVICE_DISABLED`, `IAM_PERMISSION_DENIED`, … */
   readonly reason: string | undefined
+  /** The same message's `metadata`: `permission`, `consumer`, … */
+  readonly info: Readonly<Record<string, string>>
+  /** `google.rpc.RetryInfo.retry_delay`, in milliseconds. */
+  readonly retryAfterMs: number | undefined
   readonly details: string
+  /** The service has said it, and not our own end of the connection: an answer has headers. */
+  readonly answered: boolean
+  /** The answer's `date` header. */
+  readonly date: string | undefined
 }
 
 /** @returns `undefined` for what isn't an answer to a call: a bug, or an error of the login. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') return undefined
+  const {reason, errorInfoMetadata, statusDetails, details, metadata} = error as {
+    reason?: unknown
+    errorInfoMetadata?: unknown
+    statusDetails?: unknown
+    details?: unknown
+    metadata?: {readonly getMap?: () => Readonly<Record<string, unknown>>}
+  }
+  const headers = metadata?.getMap?.() ?? {}
   return {
     status: error.code,
-    reason: 'reason' in error && typeof error.reason === 'string' ? error.reason : undefined,
-    details: 'details' in error && typeof error.details === 'string' ? error.details : '',
+    reason: typeof reason === 'string' ? reason : undefined,
+    info: typeof errorInfoMetadata === 'object' && errorInfoMetadata !== null ? {...errorInfoMetadata} : {},
+    retryAfterMs: Array.isArray(statusDetails)
+      ? statusDetails.map(retryDelayOf).find((ms) => ms !== undefined)
+      : undefined,
+    details: typeof details === 'string' ? details : '',
+    answered: Object.keys(headers).length > 0,
+    date: typeof headers['date'] === 'string' ? headers['date'] : undefined,
   }
+}
+
+function retryDelayOf(detail: unknown): number | undefined {
+  const delay = (detail as {retryDelay?: {seconds?: unknown; nanos?: unknown}} | null)?.retryDelay
+  if (typeof delay !== 'object') return undefined
+  const ms = Number(delay.seconds ?? 0) * 1000 + Number(delay.nanos ?? 0) / 1_000_000
+  return Number.isFinite(ms) ? ms : undefined
+}
+
+/** What we were doing: completes "may not …" and "could not …", and names the permission that it takes. */
+export type Doing = 'read' | 'add a version to' | 'create'
+
+const permissions: Readonly<Record<Doing, string>> = {
+  read: 'secretmanager.versions.access',
+  'add a version to': 'secretmanager.versions.add',
+  create: 'secretmanager.secrets.create',
+}
+
+/** The smallest role of Google's own that holds each. Source: https://cloud.google.com/secret-manager/docs/access-control */
+const roles: Readonly<Record<string, string>> = {
+  'secretmanager.versions.access': 'roles/secretmanager.secretAccessor',
+  'secretmanager.versions.add': 'roles/secretmanager.secretVersionAdder',
+  'secretmanager.secrets.create': 'roles/secretmanager.admin',
 }
 
 export type CallContext = {
   readonly place: string
   readonly name: ResourceName
-  /** Completes "may not …" and "could not …": `read`, `add a version to`. */
-  readonly doing: string
-  /** `serviceAccount:NAME@…`, as an IAM binding wants it; a placeholder when we can't know. */
-  readonly member: string
-  /** An `HTTPS_PROXY` is set and no `https_proxy`; gRPC reads only the latter. */
-  readonly proxyMissed: boolean
+  readonly doing: Doing
+  /** `serviceAccount:NAME@…`, as an IAM binding wants it; absent where only a request could tell. */
+  readonly principal: string | undefined
+  /** What a person does about a login that is not taken any more. */
+  readonly renewal: string
+  /** The code of a certificate that was refused a moment ago, on the same channel. */
+  readonly tlsRefused: string | undefined
 }
+
+type Raise = (code: ErrorCode, message: string, ...suggestions: [string, ...string[]]) => EnvdriftError
 
 /** Our error for a refused call, by its status. Absence isn't one of them: a reader asks for NOT_FOUND before. */
 export function callError(refusal: Refusal, context: CallContext): EnvdriftError {
-  const {place, name, doing, member} = context
-  const [flags, secret] = [gcloudFlags(name), name.secret]
-  const raise = (code: ErrorCode, message: string, ...suggestions: [string, ...string[]]): EnvdriftError =>
+  const {place, name, doing} = context
+  const {secret} = name
+  const raise: Raise = (code, message, ...suggestions) =>
     new EnvdriftError(code, message, {
       suggestions,
-      cause: new Error(`gRPC status ${refusal.status}: ${refusal.details}`),
+      cause: new Error(`gRPC status ${refusal.status}${refusal.reason === undefined ? '' : ` (${refusal.reason})`}`),
     })
 
-  if (refusal.reason === 'SERVICE_DISABLED') {
-    return raise(
-      'VAULT_NOT_FOUND',
-      `The Secret Manager API is not enabled in project ${name.project}`,
-      `Run \`gcloud services enable secretmanager.googleapis.com --project=${name.project}\`.`,
-      'Check project_id in [vault.gcp].',
-    )
-  }
   switch (refusal.status) {
     case status.invalidArgument:
       return raise(
         'BAD_REQUEST',
         `${place} takes the request to ${doing} ${secret} for malformed`,
-        'Check secret_name, secret_version and project_id.',
+        'Check secret_name, secret_version, project_id and location.',
       )
     case status.deadlineExceeded:
-      return raise('TIMEOUT', `${place} did not answer in time for ${secret}`, 'Run the command again in a minute.')
+      return raise(
+        'TIMEOUT',
+        `${place} did not answer in time for ${secret}`,
+        'Run the command again in a minute, or raise timeout under [vault.sync].',
+      )
     case status.notFound:
       return raise(
         'VAULT_NOT_FOUND',
         `${place} knows no project ${name.project}${name.location === undefined ? '' : ` in ${name.location}`}`,
-        'Check project_id in [vault.gcp], or the project in secret_name.',
+        'Check project_id under [vault.gcp], or the project in secret_name.',
       )
     case status.alreadyExists:
       return raise('VERSION_CONFLICT', `${place} already has a secret ${secret}`, 'Read it before writing over it.')
-    case status.permissionDenied: {
-      const [role, permission] =
-        doing === 'read'
-          ? ['roles/secretmanager.secretAccessor', 'secretmanager.versions.access']
-          : ['roles/secretmanager.admin', 'secretmanager.secrets.create and secretmanager.versions.add']
-      return raise(
-        'FORBIDDEN',
-        `${place} does not let us ${doing} ${secret} (or there is no project ${name.project})`,
-        `Grant it: \`gcloud secrets add-iam-policy-binding ${secret} ${flags} --member=${member} --role=${role}\``,
-        `Check project_id and secret_name; what is missing is the permission ${permission}.`,
-      )
-    }
+    case status.permissionDenied:
+      return denial(refusal, context, raise)
     case status.resourceExhausted:
       return raise(
         'THROTTLED',
         `${place} is over its quota, and still was after several tries for ${secret}`,
-        'Run the command again in a minute, or lower max_workers.',
-        'Quotas: https://cloud.google.com/secret-manager/quotas',
+        'Run the command again in a minute, or lower max_workers under [vault.sync].',
+        `See the quota: https://console.cloud.google.com/apis/api/secretmanager.googleapis.com/quotas?project=${encodeURIComponent(name.project)}`,
       )
     case status.failedPrecondition:
-      return raise(
-        'SECRET_DISABLED',
-        `Version ${name.version} of ${secret} in ${place} is disabled or destroyed`,
-        `See which: \`gcloud secrets versions list ${secret} ${flags}\``,
-        `Enable it (\`gcloud secrets versions enable VERSION --secret=${secret} ${flags}\`), or set secret_version to one that is enabled.`,
-      )
+      return unusableVersion(refusal, context, raise)
     case status.unimplemented:
       return raise(
         'BAD_RESPONSE',
         `What answers for ${place} is not Secret Manager`,
         'Check api_endpoint, and the proxy of this machine.',
       )
-    case status.unavailable:
-      return raise(
-        'UNREACHABLE',
-        `${place} could not be reached`,
-        context.proxyMissed
-          ? 'Set https_proxy in lower case as well: gRPC does not read HTTPS_PROXY.'
-          : 'Check the network and the proxy of this machine; gRPC takes its proxy from https_proxy (lower case).',
-        'Behind a proxy that inspects TLS, name its certificate in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH as well as in NODE_EXTRA_CA_CERTS.',
-      )
     case status.unauthenticated:
+      return unauthenticated(refusal, context, raise)
+    case status.unknown:
+    case status.internal:
+    case status.unavailable:
+      if (refusal.answered) break
+      return context.tlsRefused === undefined
+        ? raise(
+            'UNREACHABLE',
+            `${place} could not be reached`,
+            'Check the network, and HTTPS_PROXY and NO_PROXY (gRPC takes a proxy that starts with http:// only).',
+            'See whether the service has an outage: https://status.cloud.google.com',
+          )
+        : raise(
+            'TLS_REFUSED',
+            `The certificate that answers for ${place} is not trusted here (${context.tlsRefused})`,
+            'Behind a proxy that inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS, and in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH if that is set.',
+          )
+  }
+  return raise(
+    'SERVICE_ERROR',
+    `${place} failed while asked to ${doing} ${secret} (gRPC status ${refusal.status})`,
+    'Run the command again in a minute; https://status.cloud.google.com shows known outages.',
+  )
+}
+
+/** gcloud's own projects: what a user's login counts against when it names none of its own. */
+const gcloudsProjects = ['764086051850', '32555940559']
+
+/** PERMISSION_DENIED has many reasons, and only some are a missing role. Source: https://cloud.google.com/apis/docs/error-info */
+function denial({reason, info}: Refusal, {place, name, doing, principal}: CallContext, raise: Raise): EnvdriftError {
+  const [flags, secret] = [gcloudFlags(name), name.secret]
+  const member = principal === undefined ? principalPlaceholder : shellWord(principal)
+  const consumer = /^projects\/([a-z0-9.:-]+)$/.exec(info['consumer'] ?? '')?.[1]
+  switch (reason) {
+    case 'SERVICE_DISABLED':
+      return consumer !== undefined && gcloudsProjects.includes(consumer)
+        ? raise(
+            'VAULT_NOT_FOUND',
+            `This login counts its requests against a project of gcloud's own, which has no Secret Manager`,
+            `Run \`gcloud auth application-default set-quota-project ${name.project}\``,
+            `Or set quota_project = "${name.project}" under [vault.gcp].`,
+          )
+        : raise(
+            'VAULT_NOT_FOUND',
+            `The Secret Manager API is not enabled in project ${consumer ?? name.project}`,
+            `Run \`gcloud services enable secretmanager.googleapis.com --project=${consumer ?? name.project}\``,
+            'Check project_id and quota_project under [vault.gcp]. After enabling, wait a minute or two.',
+          )
+    case 'BILLING_DISABLED':
+      return raise(
+        'VAULT_NOT_FOUND',
+        `Project ${consumer ?? name.project} has no billing account, so its secrets can't be read`,
+        `See it: \`gcloud billing projects describe ${consumer ?? name.project}\``,
+      )
+    case 'CONSUMER_INVALID':
+    case 'RESOURCE_PROJECT_INVALID':
+      return raise(
+        'VAULT_NOT_FOUND',
+        `There is no project ${consumer ?? name.project}, or it was deleted`,
+        'Check project_id and quota_project under [vault.gcp], and the project in secret_name.',
+      )
+    case 'USER_PROJECT_DENIED': {
+      const payer = consumer ?? 'PROJECT'
+      return raise(
+        'FORBIDDEN',
+        `We may not let project ${payer} pay for reading ${secret} (quota_project, or that of the credential file)`,
+        `Grant it: \`gcloud projects add-iam-policy-binding ${payer} --member=${member} --role=roles/serviceusage.serviceUsageConsumer\``,
+        'What is missing is the permission serviceusage.services.use. Or name another quota_project under [vault.gcp].',
+      )
+    }
+    case 'ACCESS_TOKEN_SCOPE_INSUFFICIENT':
+      return raise(
+        'FORBIDDEN',
+        `The login of this machine is too narrow to ${doing} ${secret}: its token lacks the scope cloud-platform`,
+        'Widen it: `gcloud compute instances set-service-account NAME --scopes=cloud-platform` (the machine must be stopped)',
+      )
+    case 'SECURITY_POLICY_VIOLATED':
+      return raise(
+        'FORBIDDEN',
+        `A service perimeter of the organization (VPC Service Controls) keeps us from ${secret}; no role helps`,
+        'Let who keeps the perimeter admit this caller: `gcloud access-context-manager perimeters update`',
+      )
+    case undefined:
+    default: {
+      const permission = info['permission'] ?? permissions[doing]
+      const role = roles[permission] ?? roles[permissions[doing]]!
+      // There is nothing to bind a role to before a secret is there.
+      const grant =
+        permission === 'secretmanager.secrets.create'
+          ? `gcloud projects add-iam-policy-binding ${name.project} --member=${member} --role=${role}`
+          : `gcloud secrets add-iam-policy-binding ${secret} --member=${member} --role=${role} ${flags}`
+      return raise(
+        'FORBIDDEN',
+        `${place} does not let us ${doing} ${secret}: we lack the permission ${printable(permission)}, or there is no such secret or project`,
+        `Grant it: \`${grant}\``,
+        'Google says the same of what is not there: check project_id and secret_name. A new grant takes a minute or two.',
+      )
+    }
+  }
+}
+
+/**
+ * The state is a word of the API's own (SecretVersion.State), in a sentence that names the version; no other part of the
+ * answer has it, and asking for the version takes a permission that who may read has not.
+ */
+function unusableVersion({details}: Refusal, {place, name}: CallContext, raise: Raise): EnvdriftError {
+  const [flags, secret] = [gcloudFlags(name), name.secret]
+  const version = `Version ${name.version} of ${secret} in ${place}`
+  const see = `See which versions there are: \`gcloud secrets versions list ${secret} ${flags}\``
+  const [, number = 'VERSION', state] = /(?:\/versions\/(\d+)\])? is in (DISABLED|DESTROYED) state/.exec(details) ?? []
+  switch (state) {
+    case 'DESTROYED':
+      return raise(
+        'SECRET_DELETED',
+        `${version} was destroyed, which can't be undone`,
+        `Store the key again: \`gcloud secrets versions add ${secret} --data-file=FILE ${flags}\``,
+        see,
+      )
+    case 'DISABLED':
+      return raise(
+        'SECRET_DISABLED',
+        `${version} is disabled`,
+        `Enable it: \`gcloud secrets versions enable ${number} --secret=${secret} ${flags}\``,
+        see,
+      )
+    case undefined:
+    default:
+      return raise(
+        'SECRET_DISABLED',
+        `${version} is disabled or destroyed`,
+        see,
+        'Enable it, or set secret_version to one that is enabled.',
+      )
+  }
+}
+
+function unauthenticated({reason, date}: Refusal, {place, renewal}: CallContext, raise: Raise): EnvdriftError {
+  const clock = clockNote(date)
+  if (clock !== undefined) return raise('LOGIN_REFUSED', `${place} does not accept our login`, clock, renewal)
+  switch (reason) {
+    case 'ACCOUNT_STATE_INVALID':
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} does not accept our login: its account is disabled or deleted, or it was revoked`,
+        renewal,
+      )
+    case 'ACCESS_TOKEN_EXPIRED':
+      return raise(
+        'LOGIN_REFUSED',
+        `${place} does not accept our login: its token has expired`,
+        renewal,
+        'A wrong clock on this machine looks the same.',
+      )
+    case undefined:
+    default:
       return raise(
         'LOGIN_REFUSED',
         `${place} does not accept our login`,
-        'Run `gcloud auth application-default login`, or point GOOGLE_APPLICATION_CREDENTIALS to a valid credential file.',
-        'A wrong clock on this machine, or a deleted service account key, looks the same.',
-      )
-    default:
-      return raise(
-        'SERVICE_ERROR',
-        `${place} failed while asked to ${doing} ${secret} (gRPC status ${refusal.status})`,
-        'Run the command again in a minute; https://status.cloud.google.com shows known outages.',
+        renewal,
+        'A wrong clock on this machine looks the same.',
       )
   }
 }

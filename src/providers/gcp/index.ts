@@ -6,12 +6,12 @@ import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
 import {printable} from '../../core/text.ts'
-import {type Answer, readEach, retryNote, withDeadline} from '../in-flight.ts'
+import {type Answer, readEach, withDeadline} from '../in-flight.ts'
 import type {Provider, ProviderDefinition, Version} from '../provider.ts'
+import {connectionTo} from './connection.ts'
 import {crc32c} from './crc32c.ts'
 import {endpointOf} from './endpoint.ts'
-import {callError, refusalOf, status} from './errors.ts'
-import {loginWith} from './login.ts'
+import {type Refusal, status} from './errors.ts'
 import {
   gcloudFlags,
   parentOf,
@@ -21,9 +21,6 @@ import {
   versionAnswered,
   versionOf,
 } from './resource-name.ts'
-
-/** Attempts of one read. */
-const attempts = 5
 
 /** So many disabled or destroyed versions may lie between the earlier versions that are asked for. */
 const skippedVersions = 10
@@ -47,9 +44,10 @@ function providerOf(
   settings: Settings,
   host: Host,
   gax: typeof Gax,
-  Client: typeof SecretManagerServiceClient,
+  ClientClass: typeof SecretManagerServiceClient,
 ): Provider {
   const project = settings['project_id'] as string
+  const location = settings['location'] as string | undefined
   const override = settings['api_endpoint'] as string | undefined
   const endpoint = override === undefined ? undefined : endpointOf(override)
   if (override !== undefined && !endpoint) {
@@ -61,88 +59,15 @@ function providerOf(
       },
     )
   }
-  const place = `GCP Secret Manager project ${project}`
-  const universe = host.env['GOOGLE_CLOUD_UNIVERSE_DOMAIN'] || 'googleapis.com'
-  const login = loginWith(gax, project, universe)
-  const clients = new Map<string | undefined, SecretManagerServiceClient>()
-
-  /** A regional secret is served by its location only. Source: https://cloud.google.com/secret-manager/regional-secrets */
-  function clientFor(location: string | undefined): SecretManagerServiceClient {
-    const known = clients.get(location)
-    if (known) return known
-    const client = new Client(
-      {
-        auth: login.auth,
-        projectId: project,
-        universeDomain: universe,
-        ...(endpoint
-          ? {apiEndpoint: endpoint.host, port: endpoint.port}
-          : location !== undefined && {apiEndpoint: `secretmanager.${location}.rep.${universe}`}),
-        ...(endpoint?.plain && {sslCreds: gax.grpc.credentials.createInsecure()}),
-        // Else it logs requests and answers where GOOGLE_SDK_NODE_LOGGING is set.
-        enableTelemetryLogging: false,
-        // In milliseconds. gRPC's own would grow to minutes, and a retry must find a connection within its call's time.
-        'grpc.max_reconnect_backoff_ms': 1000,
-      },
-      gax,
-    )
-    clients.set(location, client)
-    return client
-  }
+  const place = `GCP Secret Manager project ${project}${location === undefined ? '' : ` in ${location}`}`
+  const {call, identity, end} = connectionTo({gax, ClientClass, settings, host, endpoint, place})
 
   function nameOf(ref: SecretRef): ResourceName {
-    const name = resourceNameOf(project, ref)
+    const name = resourceNameOf(project, ref, location)
     if (name) return name
     throw new EnvdriftError('BAD_REQUEST', `${printable(ref.name)} is not a name of Secret Manager`, {
       suggestions: ['Write secret_name as NAME, as projects/P/secrets/NAME or as projects/P/locations/L/secrets/NAME.'],
     })
-  }
-
-  /** One call, with our error for a refusal; `refused` may answer for some statuses itself. */
-  async function call<T>(
-    name: ResourceName,
-    doing: string,
-    signal: AbortSignal,
-    make: (client: SecretManagerServiceClient, options: Gax.CallOptions) => Promise<T>,
-    refused: (status: number, reason: string | undefined) => T | undefined = () => undefined,
-  ): Promise<T> {
-    const authorization = await login.authorization()
-    const client = clientFor(name.location)
-    await initialize(client)
-    let lastStatus: number | undefined
-    let answers = 0
-    const options: Gax.CallOptions = {
-      signal,
-      retry: null,
-      timeout: host.callTimeoutMs,
-      ...(doing === 'read' && {retry: retriesWithin(gax, host.callTimeoutMs)}),
-      otherArgs: {
-        // gRPC sends a token over TLS only. This channel ends on this machine (see endpointOf).
-        headers: endpoint?.plain ? {authorization} : {},
-        options: {
-          interceptors: [
-            statusObserver(gax, (code) => {
-              lastStatus = code
-              answers += 1
-            }),
-          ],
-        },
-      },
-    }
-    try {
-      const answer = await make(client, options)
-      if (answers > 1) host.warn(retryNote(place))
-      return answer
-    } catch (error) {
-      const refusal = refusalOf(error)
-      if (!refusal) throw error
-      // When its retries are used up the SDK says DEADLINE_EXCEEDED, whatever the service said.
-      const code = refusal.status === status.deadlineExceeded ? (lastStatus ?? refusal.status) : refusal.status
-      const answer = refused(code, refusal.reason)
-      if (answer !== undefined) return answer
-      const proxyMissed = Boolean(host.env['HTTPS_PROXY']) && !host.env['https_proxy'] && !host.env['grpc_proxy']
-      throw callError({...refusal, status: code}, {place, name, doing, member: login.member(), proxyMissed})
-    }
   }
 
   /** @returns `absent` only when the service knows the project and not the secret, or not the version. */
@@ -199,7 +124,7 @@ function providerOf(
         if (version === undefined) throw badResponse(`${place} answered for ${name.secret} with something else`)
         return version
       },
-      (code, reason) => (absence(code, reason) ? false : undefined),
+      (refusal) => (absence(refusal) ? false : undefined),
     )
   }
 
@@ -215,7 +140,7 @@ function providerOf(
         await client.createSecret({parent: parentOf(name), secretId: name.secret, secret}, options)
         return true
       },
-      (code) => (code === status.alreadyExists ? false : undefined),
+      (refusal) => (refusal.status === status.alreadyExists ? false : undefined),
     )
   }
 
@@ -266,7 +191,8 @@ function providerOf(
         for (let number = Number(current.version) - 1; number >= 1 && found < limit; number--) {
           const one = {...name, version: String(number)}
           const payload = await withDeadline((stop) => access(one, stop), limits(signal)).catch((error: unknown) => {
-            if (error instanceof EnvdriftError && error.code === 'SECRET_DISABLED') return 'disabled' as const
+            if (error instanceof EnvdriftError && (error.code === 'SECRET_DISABLED' || error.code === 'SECRET_DELETED'))
+              return 'disabled' as const
             throw error
           })
           if (payload === 'absent') return
@@ -290,10 +216,10 @@ function providerOf(
       return withDeadline((stop) => write(name, value, expect, stop), limits(signal))
     },
 
-    whoami: (signal) => withDeadline(() => login.identity(), limits(signal)),
+    whoami: (signal) => withDeadline(identity, limits(signal)),
 
     remedies(ref) {
-      const name = resourceNameOf(project, ref)
+      const name = resourceNameOf(project, ref, location)
       if (!name) return ['Check secret_name in envdrift.toml.']
       return [
         `Create it from a file that holds the key: \`gcloud secrets create ${name.secret} ${gcloudFlags(name)} --data-file=FILE\``,
@@ -302,14 +228,12 @@ function providerOf(
       ]
     },
 
-    async close() {
-      await Promise.allSettled([...clients.values()].map((client) => client.close()))
-    },
+    close: end,
   }
 }
 
 /** A reason comes from the infrastructure in front of the service: then it is the project that wasn't found. */
-const absence = (code: number, reason: string | undefined): 'absent' | undefined =>
+const absence = ({status: code, reason}: Refusal): 'absent' | undefined =>
   code === status.notFound && reason === undefined ? 'absent' : undefined
 
 const addCommand = (name: ResourceName): string =>
@@ -335,22 +259,6 @@ function textOf(bytes: Uint8Array): Secret | undefined {
   }
 }
 
-/** The SDK's methods do this too, but then a failure would be an unhandled rejection, and end the process. */
-async function initialize(client: SecretManagerServiceClient): Promise<void> {
-  try {
-    await client.initialize()
-  } catch (cause) {
-    // The login has succeeded before, so what is left is what the environment says about the connection.
-    throw new EnvdriftError('CONFIG_INVALID', "The environment's settings for Google's API do not go with the login", {
-      suggestions: [
-        "Set GOOGLE_CLOUD_UNIVERSE_DOMAIN to the universe_domain of the credential file; without one there, don't set it.",
-        'Without a client certificate for Google, unset GOOGLE_API_USE_CLIENT_CERTIFICATE.',
-      ],
-      cause,
-    })
-  }
-}
-
 /**
  * Turn off what the SDK, its login library and gRPC print when GOOGLE_SDK_NODE_LOGGING, GRPC_TRACE or GRPC_VERBOSITY
  * are set: payloads, tokens and headers in clear.
@@ -358,40 +266,4 @@ async function initialize(client: SecretManagerServiceClient): Promise<void> {
 function silence(gax: typeof Gax): void {
   gax.loggingUtils.setBackend(null)
   gax.grpc.setLogVerbosity(gax.grpc.logVerbosity.NONE)
-}
-
-/**
- * The SDK's own retries, for what another try may mend: quota, a failure inside the service, no connection.
- * Delays are random between 0 and a limit that doubles from 1/60 to 1/10 of the call's time. There is one after the last
- * attempt too; all together take at most a third of that time.
- */
-function retriesWithin(gax: typeof Gax, callTimeoutMs: number): NonNullable<Gax.CallOptions['retry']> {
-  const backoff = gax.createMaxRetriesBackoffSettings(
-    callTimeoutMs / 60,
-    2,
-    callTimeoutMs / 10,
-    callTimeoutMs,
-    1,
-    callTimeoutMs,
-    attempts,
-  )
-  return gax.createRetryOptions([status.resourceExhausted, status.internal, status.unavailable], backoff)
-}
-
-/** Tells every status that comes back, attempt by attempt. Source: https://github.com/grpc/proposal/blob/master/L5-node-client-interceptors.md */
-function statusObserver({grpc}: typeof Gax, tell: (code: number) => void) {
-  return (
-    options: ConstructorParameters<typeof grpc.Client>[2] & object,
-    nextCall: (options: object) => InstanceType<typeof grpc.InterceptingCall>,
-  ) =>
-    new grpc.InterceptingCall(nextCall(options), {
-      start(metadata, _, next) {
-        next(metadata, {
-          onReceiveStatus(received, forward) {
-            tell(received.code)
-            forward(received)
-          },
-        })
-      },
-    })
 }

@@ -1,194 +1,114 @@
 import type Gax from 'google-gax'
 
-import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+import type {Host, Settings} from '../../core/provider-spec.ts'
 import type {Identity} from '../provider.ts'
+import {impersonate, machineSession, scope, type Session, sessionOf} from './auth-client.ts'
+import {type CredentialFile, findCredentialFile} from './credential-file.ts'
+import {loginError, nobodyLoggedIn, renewal} from './login-errors.ts'
+import {mayHaveMetadataServer} from './machine-login.ts'
 
-/** All that Secret Manager takes. Source: https://cloud.google.com/secret-manager/docs/accessing-the-api#oauth-scopes */
-const scope = 'https://www.googleapis.com/auth/cloud-platform'
-
-/** Application default credentials, asked for once. */
+/** A login of one vault, asked for once. */
 export type Login = {
-  /** For the SDK's clients, which share the login through it. */
-  readonly auth: Gax.GoogleAuth
   /**
    * Logs in if nobody has yet; a login that failed is tried anew by the next caller.
    *
-   * @returns the `authorization` header. Google's library renews the token when it is about to expire.
-   * @throws EnvdriftError NOT_LOGGED_IN, LOGIN_REFUSED, UNREACHABLE, THROTTLED, SERVICE_ERROR, TLS_REFUSED.
+   * @returns `authorization`, and `x-goog-user-project` where a project pays. Google's library renews the token when it is
+   *   about to expire.
+   * @throws EnvdriftError NOT_LOGGED_IN, LOGIN_REFUSED, UNREACHABLE, TIMEOUT, THROTTLED, SERVICE_ERROR, TLS_REFUSED,
+   *   CONFIG_INVALID, CONFIG_NOT_ALLOWED.
    */
-  readonly authorization: () => Promise<string>
-  /** As an IAM binding wants it: `serviceAccount:NAME@…`, or `PRINCIPAL` where only the service knows. */
-  readonly member: () => string
+  readonly headers: () => Promise<Readonly<Record<string, string>>>
+  /** For the SDK's clients, once `headers` has answered. */
+  readonly auth: () => Promise<Gax.GoogleAuth>
+  /** As an IAM binding names us, as far as that is known without a request. */
+  readonly principal: () => string | undefined
+  /** What a person does about a login that is not taken any more. */
+  readonly renewal: () => string
   readonly identity: () => Promise<Identity>
+  /** Ends what is still under way. */
+  readonly end: () => void
 }
 
 /**
- * Google's own chain: the file of GOOGLE_APPLICATION_CREDENTIALS (a service account's key, workload identity federation,
- * an impersonation), then the file of `gcloud auth application-default login`, then the metadata server.
- *
- * The library reads the process's environment, not `host.env`. It asks the metadata server (169.254.169.254) only when
- * there is no file, and not at all under METADATA_SERVER_DETECTION=none.
+ * Google's application default credentials: a credential file (see {@link findCredentialFile}), else the metadata server
+ * where there may be one. Then, if wanted, on behalf of a service account.
  *
  * @param universe - `googleapis.com`, but for clouds that others run with Google's software.
  */
-export function loginWith({GoogleAuth}: typeof Gax, project: string, universe: string): Login {
-  // With a projectId the library neither runs `gcloud` nor asks the metadata server for one.
-  const auth = new GoogleAuth({projectId: project, scopes: [scope]})
-  // A service account's key signs its own token: no request to a token endpoint. The SDK's clients set the same, but only
-  // when they are made, and every change of it would be another token.
-  auth.useJWTAccessWithScope = true
-  auth.defaultServicePath = `secretmanager.${universe}`
+export function loginWith(
+  {GoogleAuth, googleAuthLibrary: library}: typeof Gax,
+  settings: Settings,
+  host: Host,
+  universe: string,
+): Login {
+  const ended = new AbortController()
+  const options = {library, env: host.env, universe, timeoutMs: host.callTimeoutMs, signal: ended.signal}
+  const target = settings['impersonate_service_account'] as string | undefined
+  const payer =
+    (settings['quota_project'] as string | undefined) ?? (host.env['GOOGLE_CLOUD_QUOTA_PROJECT'] || undefined)
 
+  type Opened = {readonly file: CredentialFile | undefined; readonly session: Session; readonly auth: Gax.GoogleAuth}
+  let opening: Promise<Opened> | undefined
+  let opened: Opened | undefined
   let first: Promise<unknown> | undefined
-  async function authorization(): Promise<string> {
+
+  async function open(): Promise<Opened> {
+    const file = await findCredentialFile(settings, host)
+    if (file === undefined && !mayHaveMetadataServer(host.env)) throw nobodyLoggedIn()
     try {
-      first ??= auth.getClient().then((client) => client.getRequestHeaders())
-      await first
-      const header = (await (await auth.getClient()).getRequestHeaders()).get('authorization')
-      if (header === null) throw new Error('a login without a token')
-      return header
+      const own = file === undefined ? machineSession(options) : sessionOf(file.content, options)
+      const session = target === undefined ? own : impersonate(own, target, options)
+      const {client} = session
+      const inFile = file?.content['quota_project_id']
+      if (payer !== undefined) client.quotaProjectId = payer
+      else if (typeof inFile === 'string') client.quotaProjectId = inFile
+      const auth = new GoogleAuth({authClient: client, projectId: settings['project_id'] as string, scopes: [scope]})
+      return (opened = {file, session, auth})
     } catch (cause) {
-      first = undefined
-      throw loginError(cause, auth.jsonContent !== null)
+      throw loginError(cause, {session: undefined, named: file?.named})
     }
   }
 
-  function email(): string | undefined {
-    const content: unknown = auth.jsonContent
-    if (typeof content !== 'object' || content === null) return undefined
-    if ('client_email' in content && typeof content.client_email === 'string') return content.client_email
-    const url = 'service_account_impersonation_url' in content && content.service_account_impersonation_url
-    return typeof url === 'string' ? /serviceAccounts\/([^/:]+):/.exec(url)?.[1] : undefined
+  const ready = (): Promise<Opened> => (opening ??= open())
+
+  async function headers(): Promise<Readonly<Record<string, string>>> {
+    try {
+      const {client} = (await ready()).session
+      await (first ??= client.getRequestHeaders())
+      const found = Object.fromEntries(await client.getRequestHeaders())
+      if (found['authorization'] === undefined) throw new TypeError('a login without a token')
+      return found
+    } catch (cause) {
+      const context = {session: opened?.session, named: opened?.file?.named}
+      opening = first = undefined
+      throw loginError(cause, context)
+    }
   }
 
   return {
-    auth,
-    authorization,
-    member() {
-      const known = email()
-      return known === undefined ? 'PRINCIPAL' : `serviceAccount:${known}`
-    },
+    headers,
+    auth: async () => (await ready()).auth,
+    principal: () => opened?.session.holder()?.principal,
+    renewal: () => (opened === undefined ? 'Log in: `gcloud auth application-default login`' : renewal(opened.session)),
     async identity() {
-      await authorization()
-      const client = await auth.getClient()
-      const content: {readonly type?: unknown; readonly account?: unknown; readonly audience?: unknown} | null =
-        auth.jsonContent
-      const expiry = client.credentials.expiry_date
+      await headers()
+      const {file, session} = await ready()
+      const holder = (await session.askHolder?.()) ?? session.holder()
+      const expiry = session.client.credentials.expiry_date
       return {
-        who:
-          email() ??
-          text(content?.account) ??
-          text(content?.audience) ??
-          (content === null ? await metadataEmail(auth) : 'the user of `gcloud auth application-default login`'),
-        credential: content === null ? 'metadata server' : `${kindOf(content.type)} in ${fileOf(process.env)}`,
+        who: holder?.who ?? (session.kind === 'user login' ? 'a user' : 'the service account of this machine'),
+        credential: [session.kind, ...via(session), file === undefined ? '' : `in ${file.named}`].join(' ').trim(),
         // A service account's key has none of its own: the library keeps the placeholder 1 there.
         until: typeof expiry === 'number' && expiry > 1 ? new Date(expiry) : 'unknown',
+        ...(holder?.principal !== undefined && {principal: holder.principal}),
       }
     },
+    end: () => ended.abort(),
   }
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
-
-async function metadataEmail(auth: Gax.GoogleAuth): Promise<string> {
-  try {
-    return (await auth.getCredentials()).client_email ?? 'the service account of this machine'
-  } catch {
-    // The token came from there a moment ago, so this is not about the login; the name is for a message only.
-    return 'the service account of this machine'
-  }
-}
-
-function kindOf(type: unknown): string {
-  switch (type) {
-    case 'service_account':
-      return 'service account key'
-    case 'authorized_user':
-      return 'user login'
-    case 'external_account':
-      return 'workload identity federation'
-    case 'impersonated_service_account':
-      return 'impersonation'
-    default:
-      return 'credential'
-  }
-}
-
-const fileOf = (env: NodeJS.ProcessEnv): string =>
-  env['GOOGLE_APPLICATION_CREDENTIALS']
-    ? 'the file that GOOGLE_APPLICATION_CREDENTIALS names'
-    : 'the file of `gcloud auth application-default login`'
-
-/**
- * Our error for a login that failed. What happened is told by where it happened and by codes; the library's own messages
- * are left out of the cause too, since they may quote a credential file or a token request.
- *
- * @param fileRead - a credential file was found and is JSON.
- */
-function loginError(error: unknown, fileRead: boolean): EnvdriftError {
-  const {code, httpStatus, oauthError} = symptomsOf(error)
-  const cause = new Error(
-    `Google login: ${oauthError ?? code ?? 'no code'}${httpStatus === undefined ? '' : `, HTTP ${httpStatus}`}`,
-  )
-  const raise = (word: ErrorCode, message: string, ...suggestions: [string, ...string[]]): EnvdriftError =>
-    new EnvdriftError(word, message, {suggestions, cause})
-  const loginAgain =
-    'Run `gcloud auth application-default login`, or renew the file that GOOGLE_APPLICATION_CREDENTIALS names.'
-
-  if (httpStatus === 429) {
-    return raise('THROTTLED', "Google's token endpoint is throttling us", 'Run the command again in a minute.')
-  }
-  if (httpStatus !== undefined && httpStatus >= 500) {
-    return raise(
-      'SERVICE_ERROR',
-      `Google's token endpoint failed (HTTP ${httpStatus})`,
-      'Run the command again in a minute.',
-    )
-  }
-  if (httpStatus !== undefined) {
-    return raise('LOGIN_REFUSED', `Google refused our login (${oauthError ?? `HTTP ${httpStatus}`})`, loginAgain)
-  }
-  if (code !== undefined && /^(DEPTH_|CERT_|UNABLE_TO_|SELF_SIGNED_|ERR_TLS_)/.test(code)) {
-    return raise(
-      'TLS_REFUSED',
-      `The certificate of Google's token endpoint is not trusted here (${code})`,
-      'Behind a proxy that inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH.',
-    )
-  }
-  if (code !== undefined && /^(ECONN|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|EPIPE)/.test(code)) {
-    return raise(
-      'UNREACHABLE',
-      `Google's token endpoint could not be reached (${code})`,
-      'Check the network and the proxy of this machine.',
-    )
-  }
-  if (fileRead || process.env['GOOGLE_APPLICATION_CREDENTIALS']) {
-    return raise(
-      'NOT_LOGGED_IN',
-      `The credentials in ${fileOf(process.env)} can't be used${code === undefined ? '' : ` (${code})`}`,
-      'Check that the file is there, readable, and as `gcloud` or the Google Cloud console wrote it.',
-      'Or log in anew: unset GOOGLE_APPLICATION_CREDENTIALS and run `gcloud auth application-default login`.',
-    )
-  }
-  return raise(
-    'NOT_LOGGED_IN',
-    'There are no usable Google credentials on this machine',
-    'Run `gcloud auth application-default login`.',
-    'In CI, log in with a credential file and set GOOGLE_APPLICATION_CREDENTIALS (google-github-actions/auth does both).',
-  )
-}
-
-function symptomsOf(error: unknown): {code?: string; httpStatus?: number; oauthError?: string} {
-  if (typeof error !== 'object' || error === null) return {}
-  const {code, response, cause} = error as {code?: unknown; response?: unknown; cause?: unknown}
-  const {status, data} = (response ?? {}) as {status?: unknown; data?: unknown}
-  const word = (data as {error?: unknown} | undefined)?.error
-  return {
-    // The library wraps a network error: its code is one level down.
-    ...(cause !== undefined && symptomsOf(cause)),
-    ...(typeof code === 'string' && {code}),
-    ...(typeof status === 'number' && {httpStatus: status}),
-    // `invalid_grant` and the like: RFC 6749 5.2 allows only such words.
-    ...(typeof word === 'string' && /^[a-z_]{1,40}$/.test(word) && {oauthError: word}),
-  }
-}
+/** Of an impersonation: by which login of our own. */
+const via = ({source}: Session): readonly string[] =>
+  source === undefined
+    ? []
+    : [`by the ${source.kind}${source.holder() === undefined ? '' : ` of ${source.holder()!.who}`}`]

@@ -11,7 +11,7 @@ export type ResourceName = {
 }
 
 /**
- * Where a secret's name points: `NAME` is a secret of `project`; a full name (`projects/P/secrets/S`,
+ * Where a secret's name points: `NAME` is a secret of `project` (in `location`, if one is given); a full name (`projects/P/secrets/S`,
  * `projects/P/locations/L/secrets/S`, both with or without `/versions/V`) is used as it is.
  *
  * @param version - of the reference; a version in the name itself says the same thing, so both together must agree.
@@ -20,8 +20,10 @@ export type ResourceName = {
 export function resourceNameOf(
   project: string,
   {name, version}: {readonly name: string; readonly version?: string},
+  location?: string,
 ): ResourceName | undefined {
-  const full = name.includes('/') ? name : `projects/${project}/secrets/${name}`
+  const place = location === undefined ? '' : `locations/${location}/`
+  const full = name.includes('/') ? name : `projects/${project}/${place}secrets/${name}`
   const parts = fullSecretName.exec(full)?.groups
   if (!parts || (version !== undefined && !/^[\w-]+$/.test(version))) return undefined
   if (version !== undefined && parts['version'] !== undefined && parts['version'] !== version) return undefined

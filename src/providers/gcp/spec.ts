@@ -12,6 +12,16 @@ const projectId = /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$|^\d{1,20}$/
 export const fullSecretName =
   /^projects\/(?<project>[^/]+)(?:\/locations\/(?<location>[a-z0-9-]+))?\/secrets\/(?<secret>[A-Za-z0-9_-]{1,255})(?:\/versions\/(?<version>[A-Za-z0-9_-]{1,63}))?$/
 
+/** What goes into the address that gets our token, or into a header beside it. */
+const shapes: Readonly<Record<string, {readonly is: RegExp; readonly what: string}>> = {
+  location: {is: /^[a-z][a-z0-9-]{1,40}$/, what: 'a location of Google Cloud, like europe-west3'},
+  impersonate_service_account: {
+    is: /^[a-z0-9][a-z0-9-]*@[a-z0-9.-]+$/,
+    what: 'the email of a service account, like NAME@PROJECT.iam.gserviceaccount.com',
+  },
+  quota_project: {is: projectId, what: 'the id of a Google Cloud project, like my-project-1'},
+}
+
 export const spec: ProviderSpec = {
   title: 'GCP Secret Manager',
   settings: {
@@ -21,6 +31,28 @@ export const spec: ProviderSpec = {
       variable: 'ENVDRIFT_PROJECT_ID',
       summary: 'Project of the secrets that have no full name. Else GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT.',
     },
+    location: {
+      type: 'string',
+      trust: 'repository',
+      summary:
+        'Location of the secrets that have no full name, when they are regional: europe-west3. Default: global secrets.',
+    },
+    credentials_file: {
+      type: 'path',
+      trust: 'machine',
+      summary: 'Credential file of Google, instead of GOOGLE_APPLICATION_CREDENTIALS.',
+    },
+    impersonate_service_account: {
+      type: 'string',
+      trust: 'repository',
+      summary: 'Email of a service account to act as.',
+    },
+    quota_project: {
+      type: 'string',
+      trust: 'repository',
+      summary:
+        'Project that requests are counted against. Else GOOGLE_CLOUD_QUOTA_PROJECT, then that of the credential file.',
+    },
     api_endpoint: {
       type: 'string',
       trust: 'machine',
@@ -28,7 +60,6 @@ export const spec: ProviderSpec = {
         'Host, or host:port, of another server that speaks the protocol, or http://127.0.0.1:PORT. Default: the service of the location.',
     },
   },
-  later: ['impersonate_service_account', 'quota_project', 'credentials_file'],
   flags: {'project-id': 'project_id'},
   slashInNames: false,
   checkSecretName: (name, version) => {
@@ -57,6 +88,10 @@ export const spec: ProviderSpec = {
         setting: 'project_id',
         text: 'project_id is not the id of a Google Cloud project, like my-project-1',
       })
+    }
+    for (const [setting, {is, what}] of Object.entries(shapes)) {
+      const value = settings[setting]
+      if (typeof value === 'string' && !is.test(value)) problems.push({setting, text: `${setting} is not ${what}`})
     }
     const endpoint = settings['api_endpoint']
     if (typeof endpoint === 'string' && !endpointOf(endpoint)) {

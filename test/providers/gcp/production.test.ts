@@ -133,7 +133,7 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
     expect(fake.logins()).toBe(1)
   })
 
-  it('says UNREACHABLE, and which variable helps, when gRPC does not trust the certificate', async () => {
+  it('says TLS_REFUSED, and asks nothing, when gRPC does not trust the certificate', async () => {
     const {fake, env, home} = await internet()
     const other = join(home, 'other.pem')
     writeFileSync(other, (await serverCertificate(['elsewhere.example'])).certificate)
@@ -145,7 +145,7 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
       },
       'myapp-production',
     )
-    expect(printed).toMatchObject({answers: {'myapp-production': expect.stringContaining('UNREACHABLE')}})
+    expect(printed).toMatchObject({answers: {'myapp-production': expect.stringMatching(/^TLS_REFUSED .*SELF_SIGNED/)}})
     expect(fake.calls()).toEqual([])
   })
 

@@ -36,7 +36,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'servers',
-          include: ['test/servers/**/*.test.ts'],
+          // Answers of the fake Vault, held against those of the real one.
+          include: ['test/servers/**/*.test.ts', 'test/providers/hashicorp/answers.test.ts'],
+          setupFiles: ['test/servers/name-vault.ts'],
           testTimeout: 60_000,
         },
       },

@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
 import {closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
-import {createServer, type AddressInfo} from 'node:net'
+import {createServer, type AddressInfo, type Server as NetServer} from 'node:net'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
@@ -195,19 +195,31 @@ async function ready(name: ServerName, server: Server, url: string): Promise<voi
   throw new Error(`${name} runs, and did not answer within ${readyWithinMs / 1000} s; its log is ${server.log}`)
 }
 
-/** Ports of 127.0.0.1 that nobody listens on, all different. */
+/**
+ * Ports of 127.0.0.1 that nobody listens on, each with the one after it free, too: Vault takes that for its cluster,
+ * although it has none.
+ */
 async function freePorts(count: number): Promise<readonly number[]> {
-  const holders = await Promise.all(
-    Array.from({length: count}, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', resolve)
-      })
-      return server
-    }),
-  )
-  const ports = holders.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(holders.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports: number[] = []
+  const held: NetServer[] = []
+  while (ports.length < count) {
+    const first = await listen(0)
+    const {port} = first.address() as AddressInfo
+    held.push(first)
+    const second = await listen(port + 1).catch(() => undefined)
+    if (second === undefined) continue
+    held.push(second)
+    ports.push(port)
+  }
+  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports
+}
+
+async function listen(port: number): Promise<NetServer> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return server
 }

@@ -32,7 +32,7 @@ async function wayToEcho(): Promise<{readonly way: ToxicWay; readonly heard: () 
 async function connection({port}: ToxicWay): Promise<Socket & {came: string; ended?: string}> {
   const socket = Object.assign(connect(port, '127.0.0.1'), {came: ''}) as Socket & {came: string; ended?: string}
   socket.on('data', (bytes: Buffer) => (socket.came += bytes.toString()))
-  socket.on('error', ({code}: NodeJS.ErrnoException) => (socket.ended = code))
+  socket.on('error', ({code}: NodeJS.ErrnoException) => (socket.ended = code ?? 'error'))
   socket.on('end', () => (socket.ended ??= 'end'))
   onTestFinished(() => void socket.destroy())
   await once(socket, 'connect')

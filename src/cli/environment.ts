@@ -21,7 +21,8 @@ const leaking = [
  * What only we read. SDKs start programs (`az`, a `credential_process`) with the environment of this process; those that
  * the clouds' own logins need must stay.
  */
-const secret = /^DOTENV_PRIVATE_KEY|^ENVDRIFT_VAULT_(?:NEW_)?PASSWORD$|^(?:VAULT|BAO)_TOKEN$/
+const secret =
+  /^DOTENV_PRIVATE_KEY|^ENVDRIFT_VAULT_(?:NEW_)?PASSWORD$|^ENVDRIFT_HASHICORP_(?:SECRET_ID|JWT|PASSWORD)$|^(?:VAULT|BAO)_TOKEN$|^VAULT_(?:SECRET_ID|ID_TOKEN|LDAP_PASSWORD)$/
 
 for (const name of Object.keys(process.env)) {
   if (leaking.includes(name) || secret.test(name)) delete process.env[name]

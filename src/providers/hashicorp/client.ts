@@ -3,19 +3,28 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {client as NodeVaultClient} from 'node-vault'
 
 import {EnvdriftError} from '../../core/errors.ts'
+import type {Secret} from '../../core/secret.ts'
 import {tooLongToWait} from '../in-flight.ts'
 import {networkTrouble} from '../network-trouble.ts'
 import {connectionError, redirectError, sealedError} from './errors.ts'
 import type {Http, HttpAnswer} from './http.ts'
-import type {Token} from './token.ts'
+import {encoded} from './path.ts'
 
 export type Answer = {readonly status: number; readonly body: unknown}
+
+type CallOptions = {
+  readonly signal: AbortSignal
+  /** Left out: a call without one, as a login is. */
+  readonly token?: Secret
+  /** Making it a second time does no harm, as with a login. Reading never does. */
+  readonly repeatable?: boolean
+}
 
 /** Vault's API as far as we use it; every answer of Vault's own comes back as it is, whatever its status. */
 export type Client = {
   /** @param path - already encoded, with its query, without a leading slash. */
-  readonly get: (path: string, signal: AbortSignal) => Promise<Answer>
-  readonly post: (path: string, json: unknown, signal: AbortSignal) => Promise<Answer>
+  readonly get: (path: string, options: CallOptions) => Promise<Answer>
+  readonly post: (path: string, json: unknown, options: CallOptions) => Promise<Answer>
 }
 
 /** What node-vault hands to its HTTP function. */
@@ -25,10 +34,11 @@ type Options = {
   readonly headers: Readonly<Record<string, string>>
   readonly json?: unknown
   readonly signal: AbortSignal
+  readonly repeatable?: boolean
 }
 
-/** How often one call is tried, the first time included. Vault's own client tries three times. */
-const maxAttempts = 4
+/** How often one call is made again, unless VAULT_MAX_RETRIES says it. Vault's own client does it twice. */
+const defaultRetries = 3
 
 /** The wait before the second try, in milliseconds; it doubles from then on. */
 const firstWaitMs = 250
@@ -51,20 +61,22 @@ const perhapsDoneCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'E
 export async function makeClient(
   vault: {
     readonly url: string
+    /** Of every path, so that `/v1/team1/…` is asked for. */
+    readonly prefix: string | undefined
     readonly namespace: string | undefined
-    readonly token: Token
     readonly place: string
     readonly callTimeoutMs: number
+    readonly retries: number | undefined
     readonly onRetry: () => void
   },
   http: Http,
 ): Promise<Client> {
   const {default: nodeVault} = await import('node-vault')
-  const {url, place} = vault
+  const {url, place, retries = defaultRetries} = vault
 
-  async function send({method, uri, headers, json, signal}: Options) {
+  async function send({method, uri, headers, json, signal, repeatable = method === 'GET'}: Options) {
     const request = {method, url: new URL(uri), headers, ...(json !== undefined && {json}), signal}
-    const answer = await withRetries(method === 'GET', signal, () => http.send(request))
+    const answer = await withRetries(repeatable, signal, () => http.send(request))
     if (answer.status >= 300 && answer.status < 400) throw redirectError(answer.location, request.url, place)
     // node-vault takes any answer for good if this path looks like that of its health check, and a secret's may.
     return {statusCode: answer.status, body: answer.body, request: {path: ''}}
@@ -84,7 +96,7 @@ export async function makeClient(
       })
       // Up to half more, so that parallel calls don't come back together.
       let waitMs = firstWaitMs * 2 ** (n - 1) * (1 + Math.random() / 2)
-      let again = n < maxAttempts
+      let again = n <= retries
       if ('failed' in outcome) {
         again &&= harmless && perhapsDoneCodes.has(networkTrouble(outcome.failed)?.detail ?? '')
       } else {
@@ -110,21 +122,28 @@ export async function makeClient(
     return typeof body === 'object' && body !== null && 'sealed' in body && body.sealed === true
   }
 
-  const client: NodeVaultClient & {pathPrefix?: string; namespace?: string} = nodeVault({
+  const client: NodeVaultClient & {pathPrefix?: string; namespace?: string; token?: string} = nodeVault({
     endpoint: url,
-    token: vault.token.secret.reveal(),
     debug: () => {},
     'request-promise': {defaults: () => send},
   })
   // Where an option is empty, node-vault takes the process's environment, which is not the one that we were given.
-  client.pathPrefix = ''
+  client.token = ''
+  client.pathPrefix = vault.prefix === undefined ? '' : `/${encoded(vault.prefix)}`
   client.namespace = vault.namespace ?? ''
 
   return {
-    get: (path, signal) => answerOf(client.read(path, {signal})),
-    post: (path, json, signal) => answerOf(client.write(path, json, {signal})),
+    get: (path, options) => answerOf(client.read(path, requestOf(options))),
+    post: (path, json, options) => answerOf(client.write(path, json, requestOf(options))),
   }
 }
+
+/** What node-vault hands on with a request. The token goes with each, so that one may follow another. */
+const requestOf = ({signal, token, repeatable}: CallOptions) => ({
+  signal,
+  ...(repeatable !== undefined && {repeatable}),
+  ...(token !== undefined && {headers: {'X-Vault-Token': token.reveal()}}),
+})
 
 /** Undo node-vault's sorting of answers into results and errors: a 404 may be an answer. */
 async function answerOf(call: Promise<unknown>): Promise<Answer> {

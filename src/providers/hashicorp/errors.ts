@@ -1,20 +1,32 @@
 import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
+import {shellWord} from '../../core/shell-word.ts'
+import {printable} from '../../core/text.ts'
 import {networkTrouble} from '../network-trouble.ts'
+import {isVaults} from './answer.ts'
 import {vaultKv} from './vault-command.ts'
 
 /** What was asked of Vault; for messages. */
 export type Asked = {
   /** `provider.place` */
   readonly place: string
+  /** Of secrets; of logins with `auth/` in front. */
   readonly mount: string
-  readonly namespace: string | undefined
-  readonly doing: 'read' | 'write' | 'look up'
+  readonly namespace?: string | undefined
+  readonly doing: 'read' | 'write' | 'log in to'
   /** The secret's name, or what else was asked for. */
   readonly name: string
+  /** Whose token it was sent with. Left out before there is one. */
+  readonly holder?: Holder
   /** The path as a policy names it: `secret/data/myapp-production`. */
-  readonly policyPath: string
-  /** Where the token comes from. */
-  readonly tokenFrom: string
+  readonly policyPath?: string
+}
+
+/** Who sends a token, as far as messages know it. */
+export type Holder = {
+  /** `the token from VAULT_TOKEN`, `the login with …` */
+  readonly as: string
+  /** Policies of a login of our own; of a given token nobody knows them without asking. */
+  readonly policies?: readonly string[]
 }
 
 /** A connection that fails, an answer that is no HTTP or too much of it: by Node's code, never by its text. */
@@ -89,37 +101,64 @@ export function refusal(status: number, body: unknown, asked: Asked): EnvdriftEr
 }
 
 /** Vault says 403 for a missing policy, a mount that is not there, and a token that is not good any more, all alike. */
-function forbidden({place, doing, name, policyPath, mount, tokenFrom}: Asked): EnvdriftError {
+function forbidden({place, doing, name, policyPath = '', mount, namespace, holder}: Asked): EnvdriftError {
   const capabilities = doing === 'write' ? '["create", "update"]' : '["read"]'
+  const line = `path ${JSON.stringify(policyPath)} { capabilities = ${capabilities} }`
+  const own = holder?.policies
+  const policy = own?.find((one) => one !== 'default' && one !== 'root')
+  const option = namespace === undefined ? '' : ` -namespace=${shellWord(namespace)}`
+  const [read, write] = ['read', 'write'].map(
+    (verb) => `vault policy ${verb}${option} ${shellWord(policy ?? 'POLICY')}`,
+  )
   return new EnvdriftError(
     'FORBIDDEN',
-    `${place} refused to ${doing} ${name} with the token from ${tokenFrom}. Its answer (403) is the same for a missing policy, a wrong mount, and a token that is wrong, expired or used up`,
+    `${place} refused to ${doing} ${name} with ${holder?.as ?? 'no token'}. Its answer (403) is the same for a missing policy, a wrong mount, and a ${own ? 'login that somebody has revoked' : 'token that is wrong, expired or used up'}`,
     {
       suggestions: [
-        `Ask for this line in the token's policy: path ${JSON.stringify(policyPath)} { capabilities = ${capabilities} }`,
+        `${own ? `Put this line into a policy of that login (${own.map((one) => printable(one)).join(', ')})` : "Ask for this line in the token's policy"}: ${line}`,
+        `Somebody who may: \`{ ${read} && echo ${shellWord(line)}; } | ${write} -\`${policy === undefined ? ', where POLICY is one that the token has (`vault token lookup`)' : ''}.`,
         `Check that mount = ${JSON.stringify(mount)} and the namespace under [vault.hashicorp] are right.`,
-        `If nothing can be read, the token may have expired: \`vault token lookup\` shows it, \`vault login\` gets a new one.`,
+        ...(own
+          ? []
+          : [
+              'If nothing can be read, the token may have expired: `vault token lookup` shows it, `vault login` gets a new one.',
+            ]),
       ],
     },
   )
 }
 
+/** The policy of a login has nothing for it, and nobody can say any more what it would have. */
+export function endedLogin({place, doing, name, holder}: Asked): EnvdriftError {
+  return new EnvdriftError(
+    'LOGIN_REFUSED',
+    `${place} refused to ${doing} ${name}: ${holder?.as ?? 'the login'} has run out, or somebody has revoked it`,
+    {suggestions: ['Run the command again, which logs in anew; a longer token_ttl of the role keeps a login alive.']},
+  )
+}
+
 /** A 404 that isn't "no such secret". */
-function wrongPlace(body: unknown, {place, mount, namespace}: Asked): EnvdriftError {
+function wrongPlace(body: unknown, {place, doing, mount, namespace}: Asked): EnvdriftError {
+  const namespaceHint =
+    namespace === undefined
+      ? 'If it lies in a namespace, set namespace under [vault.hashicorp] or VAULT_NAMESPACE.'
+      : `Check namespace = ${JSON.stringify(namespace)}.`
   const kvVersionHint =
     'If the mount holds KV version 1, set kv_version = 1 under [vault.hashicorp]; if version 2, set it to 2.'
   if (!isVaults(body))
     return new EnvdriftError('VAULT_NOT_FOUND', `What answers at ${place} is not Vault (status 404)`, {
       suggestions: [checkAddress],
     })
+  if (doing === 'log in to')
+    return new EnvdriftError('VAULT_NOT_FOUND', `There is no ${mount} to log in to at ${place}`, {
+      suggestions: [
+        'Check auth and auth_mount under [vault.hashicorp]; `vault auth list` shows which methods are enabled.',
+        namespaceHint,
+      ],
+    })
   if (Array.isArray(body['errors']))
     return new EnvdriftError('VAULT_NOT_FOUND', `Nothing is mounted at ${mount} in ${place}`, {
-      suggestions: [
-        'Check mount under [vault.hashicorp]; `vault secrets list` shows what is mounted.',
-        namespace === undefined
-          ? 'If the mount lies in a namespace, set namespace under [vault.hashicorp] or VAULT_NAMESPACE.'
-          : `Check namespace = ${JSON.stringify(namespace)}.`,
-      ],
+      suggestions: ['Check mount under [vault.hashicorp]; `vault secrets list` shows what is mounted.', namespaceHint],
     })
   return new EnvdriftError(
     'VAULT_NOT_FOUND',
@@ -141,7 +180,7 @@ export function redirectError(location: string | undefined, from: URL, place: st
   const target = URL.parse(location ?? '', from.href)?.origin
   const elsewhere = target === undefined || target === 'null' || target === from.origin ? undefined : target
   return badResponse(
-    `${place} redirects${elsewhere === undefined ? '' : ` to ${elsewhere}`}; the token was not sent there`,
+    `${place} redirects${elsewhere === undefined ? '' : ` to ${elsewhere}`}; nothing was sent there`,
     elsewhere === undefined
       ? checkAddress
       : `If ${elsewhere} is your Vault (a standby node names its leader so), set it as url under [vault.hashicorp] or as VAULT_ADDR.`,
@@ -173,8 +212,3 @@ const busy = (code: ErrorCode, message: string): EnvdriftError =>
   new EnvdriftError(code, message, {
     suggestions: ['Run the command again in a minute; a lower max_workers under [vault.sync] asks for less at once.'],
   })
-
-/** Vault's answers are JSON objects that have `errors`, or `data`. */
-export function isVaults(body: unknown): body is Readonly<Record<string, unknown>> {
-  return typeof body === 'object' && body !== null && ('errors' in body || 'data' in body)
-}

@@ -1,29 +1,37 @@
-import {readFile} from 'node:fs/promises'
-
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
-import type {Secret} from '../../core/secret.ts'
+import {Secret} from '../../core/secret.ts'
 import type {Answer as Reading} from '../in-flight.ts'
 import {readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Provider, ProviderDefinition, Version} from '../provider.ts'
+import {addressOf} from './address.ts'
 import {makeClient} from './client.ts'
-import {type Asked, badResponse, isVaults} from './errors.ts'
-import {makeHttp} from './http.ts'
+import {makeHttp, type Http} from './http.ts'
+import {identityOf, nameOf} from './identity.ts'
+import {kvEngine, type Asker, type Kv} from './kv.ts'
+import type {Method} from './login-settings.ts'
+import type {LoginSettings} from './login/credentials.ts'
+import {loginWith} from './login/log-in.ts'
 import {proxyFor} from './proxy.ts'
-import {dataOf, readingOfKv1, readingOfKv2, refusalOrNonsense, writtenVersion} from './readings.ts'
-import {spec} from './spec.ts'
+import {givenSession, ownSession, type Session} from './session.ts'
+import {tlsOptions, type TlsSettings} from './tls.ts'
 import {findToken} from './token.ts'
+import {clientVariable, durationMsOf, retriesOf} from './variables.ts'
 import {vaultKv} from './vault-command.ts'
 
 /** What connect uses of the settings, after `spec.resolve`. */
 type Vault = {
   readonly url: string
+  /** Namespace in the path of the address. */
+  readonly prefix: string | undefined
+  /** Namespace in a header. */
+  readonly header: string | undefined
   readonly mount: string
-  readonly kv: 1 | 2
-  readonly namespace: string | undefined
-  readonly caFile: string | undefined
-  readonly skipVerify: boolean
+  readonly kv: 1 | 2 | undefined
+  readonly tls: TlsSettings
+  /** `undefined`: by a token that somebody gives us. */
+  readonly login: LoginSettings | undefined
 }
 
 /** How many deleted versions {@link Provider.earlier} passes over: KV 2 keeps ten versions unless told otherwise. */
@@ -33,92 +41,71 @@ export const provider: ProviderDefinition = {
   connect: ({settings}, host) => Promise.resolve(connect(vaultOf(settings), host)),
 }
 
-function connect({url, mount, kv, namespace, caFile, skipVerify}: Vault, host: Host): Provider {
+function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host): Provider {
+  const namespace = [header, prefix].filter((one) => one !== undefined).join('/') || undefined
   const place = `HashiCorp Vault ${url}${namespace === undefined ? '' : ` namespace ${namespace}`} mount ${mount}`
-  const {callTimeoutMs, maxInFlight} = host
-  let closeHttp = (): void => {}
+  const {maxInFlight, env} = host
+  const callTimeoutMs = Math.min(
+    host.callTimeoutMs,
+    durationMsOf(clientVariable(env, 'CLIENT_TIMEOUT')?.text ?? '') ?? Infinity,
+  )
+  const connections: Http[] = []
+  const open = (options: Parameters<typeof makeHttp>[0]): Http => {
+    const http = makeHttp(options)
+    connections.push(http)
+    return http
+  }
 
-  // A token that somebody gave us is used as it is: asking who it is would cost a use, and it may have one left.
-  const session = once(async () => {
-    const [token, ca] = await Promise.all([findToken(host), certificatesIn(caFile)])
-    const tls = {...(ca !== undefined && {ca}), ...(skipVerify && {rejectUnauthorized: false})}
-    const http = makeHttp({maxSockets: maxInFlight, tls, proxy: proxyFor(new URL(url), host.env)})
-    closeHttp = http.close
-    return {
-      token,
-      client: await makeClient(
-        {url, namespace, token, place, callTimeoutMs, onRetry: () => host.warn(retryNote(place))},
-        http,
-      ),
-    }
+  // Before any deadline: a person types as long as it takes.
+  const typed = once(async (): Promise<Secret | undefined> => {
+    const asks = (login?.method === 'userpass' || login?.method === 'ldap') && login.password === undefined
+    if (!asks || host.ask === undefined || host.token !== undefined) return undefined
+    return host.ask(`Password of ${login.username ?? ''} for ${place}: `)
   })
 
-  /** `secret/data/NAME`, or `kv/NAME` on KV 1. */
-  const pathOf = (name: string): string => `${mount}/${kv === 2 ? 'data/' : ''}${name}`
-
-  async function ask(doing: Asked['doing'], name: string, policyPath: string) {
-    const {token, client} = await session()
-    const asked: Asked = {place, mount, namespace, doing, name, policyPath, tokenFrom: token.from}
-    return {asked, client, token}
+  let started: Promise<{readonly session: Session; readonly kv: Kv}> | undefined
+  const start = async (): Promise<{readonly session: Session; readonly kv: Kv}> => {
+    // --token is what a person wants now, whatever the files say.
+    const given = login === undefined || host.token !== undefined ? await findToken(host) : undefined
+    const http = open({maxSockets: maxInFlight, tls: await tlsOptions(tls, env), proxy: proxyFor(new URL(url), env)})
+    const retries = retriesOf(clientVariable(env, 'MAX_RETRIES')?.text ?? '')
+    const onRetry = (): void => host.warn(retryNote(place))
+    const client = await makeClient({url, prefix, namespace: header, place, callTimeoutMs, retries, onRetry}, http)
+    const elsewhere = (to: URL): Http => open({maxSockets: 1, tls: {}, proxy: proxyFor(to, env, 'general')})
+    const session =
+      given === undefined
+        ? ownSession(loginWith(login!, {host, place, client, elsewhere, typed}), client, {
+            place,
+            callTimeoutMs,
+            warn: host.warn,
+          })
+        : givenSession(given)
+    return {session, kv: kvEngine({place, mount, namespace, version: kv}, client, () => askerOf(session))}
   }
-
-  async function readOne(ref: SecretRef, signal: AbortSignal): Promise<Reading> {
-    checkRef(ref, kv)
-    const path = pathOf(ref.name)
-    const {asked, client} = await ask('read', ref.name, path)
-    const query = ref.version === undefined ? '' : `?version=${ref.version}`
-    const answer = await client.get(encoded(path) + query, signal)
-    return kv === 2 ? readingOfKv2(answer, {...asked, version: ref.version}) : readingOfKv1(answer, asked)
-  }
-
-  async function writeKv2(
-    ref: SecretRef,
-    value: Secret,
-    cas: number | undefined,
-    signal: AbortSignal,
-  ): Promise<Version> {
-    const path = pathOf(ref.name)
-    const {asked, client} = await ask('write', ref.name, path)
-    const json = {data: {value: value.reveal()}, ...(cas !== undefined && {options: {cas}})}
-    const answer = await client.post(encoded(path), json, signal)
-    const version = writtenVersion(answer)
-    if (version !== undefined) return version
-    if (answer.status === 204)
-      throw badResponse(
-        `The mount ${mount} of ${place} holds KV version 1, so what was sent lies there as a secret named data/${ref.name}`,
-        `Remove that with \`${vaultKv('delete', asked, `data/${ref.name}`)}\`, and set kv_version = 1 under [vault.hashicorp].`,
-      )
-    // We sent well-formed JSON and a condition, so what Vault finds wrong with it is the condition.
-    if (answer.status === 400 && cas !== undefined && isVaults(answer.body)) throw conflict(asked)
-    throw refusalOrNonsense(answer, asked)
-  }
-
-  async function writeKv1(ref: SecretRef, value: Secret, mustBeAbsent: boolean, signal: AbortSignal): Promise<Version> {
-    const path = pathOf(ref.name)
-    const {asked, client} = await ask('write', ref.name, path)
-    // KV 1 can't compare and set: this is as near as it gets.
-    if (mustBeAbsent && (await readOne(ref, signal)).kind === 'found') throw conflict(asked)
-    const answer = await client.post(encoded(path), {value: value.reveal()}, signal)
-    if (answer.status !== 204) throw refusalOrNonsense(answer, asked)
-    // KV 1 has no versions to name.
-    return ''
-  }
+  const ready = (): ReturnType<typeof start> => (started ??= start())
 
   const timed = <T>(signal: AbortSignal, call: (callSignal: AbortSignal) => Promise<T>): Promise<T> =>
     withDeadline(call, {place, callTimeoutMs, signal})
 
+  const readOne = async (ref: SecretRef, signal: AbortSignal): Promise<Reading> => (await ready()).kv.read(ref, signal)
+
   return {
     place,
 
-    read: (refs, signal) => readEach(refs, readOne, {place, callTimeoutMs, maxInFlight, signal}),
+    async *read(refs, signal) {
+      // What comes of it is for the login to say.
+      if (refs.length > 0 && !signal.aborted) await typed().catch(() => {})
+      yield* readEach(refs, readOne, {place, callTimeoutMs, maxInFlight, signal})
+    },
 
     async *earlier(ref, limit, signal) {
-      if (kv === 1) return
       const get = (one: SecretRef) => timed(signal, (callSignal) => readOne(one, callSignal))
       try {
-        const current = ref.version ?? versionIn(await get(ref)) ?? '1'
+        if (kv === 1) return
+        const newest = ref.version ?? versionIn(await get(ref))
+        if ((await ready()).kv.version() === 1) return
         let [shown, deleted] = [0, 0]
-        for (let n = Number(current) - 1; n >= 1 && shown < limit && deleted <= maxDeletedVersions; n -= 1) {
+        for (let n = Number(newest ?? '1') - 1; n >= 1 && shown < limit && deleted <= maxDeletedVersions; n -= 1) {
           const reading = await get({...ref, version: String(n)}).catch(undefinedIfDeleted)
           // Vault drops the oldest first, so below one that it dropped there is nothing.
           if (reading?.kind === 'absent') return
@@ -132,41 +119,43 @@ function connect({url, mount, kv, namespace, caFile, skipVerify}: Vault, host: H
       }
     },
 
-    write: (ref, value, expect, signal) =>
-      timed(signal, (callSignal) => {
-        const version = expect === 'absent' || expect === 'any' ? undefined : expect
-        checkRef({...ref, ...(version !== undefined && {version})}, kv)
-        if (kv === 1) return writeKv1(ref, value, expect === 'absent', callSignal)
-        const cas = expect === 'absent' ? 0 : version === undefined ? undefined : Number(version)
-        return writeKv2(ref, value, cas, callSignal)
-      }),
+    async write(ref, value, expect, signal) {
+      await typed().catch(() => {})
+      return timed(signal, async (callSignal) => (await ready()).kv.write(ref, value, expect, callSignal))
+    },
 
-    whoami: (signal) =>
-      timed(signal, async (callSignal) => {
-        const path = 'auth/token/lookup-self'
-        const {asked, client, token} = await ask('look up', 'our own token', path)
-        const answer = await client.get(path, callSignal)
-        const self = dataOf(answer.body)
-        if (answer.status !== 200 || !self) throw refusalOrNonsense(answer, asked)
-        const {display_name: name, expire_time: until} = self
-        return {
-          who: typeof name === 'string' && name !== '' ? name : 'a token without a name',
-          credential: token.from,
-          // A root token has `null`: it ends when somebody revokes it.
-          until: typeof until === 'string' && !Number.isNaN(Date.parse(until)) ? new Date(until) : 'unknown',
-        }
-      }),
+    async whoami(signal) {
+      await typed().catch(() => {})
+      return timed(signal, async () => identityOf((await ready()).session))
+    },
 
     remedies: ({name}) => [
       vaultKv('put', {mount, namespace}, name, 'value=@FILE'),
-      `Check secret_name, and that the mount ${mount} holds KV version ${kv}: asked as the other version, nothing is there (kv_version under [vault.hashicorp]).`,
+      kv === undefined
+        ? `Check secret_name and mount: \`${vaultKv('list', {mount, namespace}, name.split('/').slice(0, -1).join('/'))}\`.`
+        : `Check secret_name, and that the mount ${mount} holds KV version ${kv}: asked as the other version, nothing is there (kv_version under [vault.hashicorp]).`,
     ],
 
-    // The token is not ours to revoke: somebody made it, and may use it on.
-    close() {
-      closeHttp()
-      return Promise.resolve()
+    async close() {
+      const session = await started?.then(
+        (one) => one.session,
+        () => undefined,
+      )
+      await session?.end()
+      for (const http of connections.splice(0)) http.close()
     },
+  }
+}
+
+/** The token to send now, and how messages speak of who holds it. */
+async function askerOf(session: Session): Promise<Asker> {
+  const login = await session.login()
+  if (login === undefined)
+    return {token: await session.token(), holder: {as: `the token from ${session.from}`}, hasEnded: () => false}
+  return {
+    token: login.token,
+    holder: {as: `the login as ${nameOf(login)}`, policies: login.policies},
+    hasEnded: () => login.endsAtMs !== undefined && login.endsAtMs <= performance.now(),
   }
 }
 
@@ -175,25 +164,45 @@ function vaultOf(settings: Settings): Vault {
     const value = settings[key]
     return typeof value === 'string' ? value : undefined
   }
-  return {
-    url: text('url') ?? '',
-    mount: text('mount') ?? 'secret',
-    kv: settings['kv_version'] === 1 ? 1 : 2,
-    namespace: text('namespace'),
-    caFile: text('ca_file'),
-    skipVerify: settings['tls_skip_verify'] === true,
+  const secret = (key: string): Secret | undefined => {
+    const value = text(key)
+    return value === undefined ? undefined : new Secret(value)
   }
-}
-
-/** @throws EnvdriftError CONFIG_INVALID for a name or a version that would ask for something else. */
-function checkRef({name, version}: SecretRef, kv: 1 | 2): void {
-  const wrong =
-    spec.checkSecretName(name, version) ??
-    (kv === 1 && version !== undefined ? 'asks for a version, and KV version 1 keeps none' : undefined)
-  if (wrong !== undefined)
-    throw new EnvdriftError('CONFIG_INVALID', `secret_name ${name} ${wrong}`, {
-      suggestions: ['Correct secret_name and secret_version of the mapping.'],
-    })
+  const {server = '', prefix} = addressOf(text('url') ?? '') ?? {}
+  const method = (text('auth') ?? 'token') as Method
+  const kv = settings['kv_version']
+  return {
+    url: server,
+    prefix,
+    header: text('namespace'),
+    mount: text('mount') ?? 'secret',
+    kv: kv === 1 || kv === 2 ? kv : undefined,
+    tls: {
+      caFile: text('ca_file'),
+      caPath: text('ca_path'),
+      clientCert: text('client_cert'),
+      clientKey: text('client_key'),
+      serverName: text('tls_server_name'),
+      skipVerify: settings['tls_skip_verify'] === true,
+    },
+    login:
+      method === 'token'
+        ? undefined
+        : {
+            method,
+            mount: text('auth_mount') ?? method,
+            role: text('role'),
+            roleId: text('role_id'),
+            secretId: secret('secret_id'),
+            secretIdFile: text('secret_id_file'),
+            secretIdWrapped: settings['secret_id_wrapped'] === true,
+            jwt: secret('jwt'),
+            jwtFile: text('jwt_file'),
+            jwtAudience: text('jwt_audience'),
+            username: text('username'),
+            password: secret('password'),
+          },
+  }
 }
 
 /** Trouble that says "not for you" or "not there": `earlier` ends at it without a word. */
@@ -203,32 +212,9 @@ function undefinedIfDeleted(error: unknown): undefined {
   if (!(error instanceof EnvdriftError && error.code === 'SECRET_DELETED')) throw error
 }
 
-function conflict({place, name}: Asked): EnvdriftError {
-  return new EnvdriftError(
-    'VERSION_CONFLICT',
-    `${name} in ${place} is not what it was before: somebody else wrote it`,
-    {
-      suggestions: ['Look at what is there now, then run the command again.'],
-    },
-  )
-}
-
 const versionIn = (reading: Reading): Version | undefined => (reading.kind === 'found' ? reading.version : undefined)
 
-const encoded = (path: string): string => path.split('/').map(encodeURIComponent).join('/')
-
-async function certificatesIn(path: string | undefined): Promise<string | undefined> {
-  try {
-    return path === undefined ? undefined : await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new EnvdriftError('FILE_UNREADABLE', `The certificate authorities in ${path} could not be read`, {
-      suggestions: ['Check ca_file under [vault.hashicorp], or VAULT_CACERT.'],
-      cause,
-    })
-  }
-}
-
-/** The same promise for everybody who asks: one login per vault, also when it failed. */
+/** The same promise for everybody who asks: one question, one login per vault, also when it failed. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined
   return () => (made ??= make())

@@ -2,6 +2,7 @@ import {BlockList, isIP} from 'node:net'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {Env} from '../../core/provider-spec.ts'
+import {clientVariable, variable, type Variable} from './variables.ts'
 
 /**
  * The proxy that leads to an https address, as Vault's own client finds it: VAULT_PROXY_ADDR and VAULT_HTTP_PROXY before
@@ -9,27 +10,20 @@ import type {Env} from '../../core/provider-spec.ts'
  *
  * Without TLS there is none: Vault's client would send the request with its token to the proxy in clear.
  *
+ * @param to - `general`: another server, for which Vault's variables mean nothing.
  * @returns `undefined` for a direct connection.
  * @throws EnvdriftError CONFIG_INVALID for a proxy that can't be used; its address is not quoted, it may hold a password.
  */
-export function proxyFor(url: URL, env: Env): URL | undefined {
+export function proxyFor(url: URL, env: Env, to: 'vault' | 'general' = 'vault'): URL | undefined {
   if (url.protocol !== 'https:') return undefined
-  const ofVault = firstSet(env, 'VAULT_PROXY_ADDR', 'BAO_PROXY_ADDR', 'VAULT_HTTP_PROXY', 'BAO_HTTP_PROXY')
-  if (ofVault !== undefined) return proxyAddress(...ofVault)
-  const general = firstSet(env, 'HTTPS_PROXY', 'https_proxy')
-  if (general === undefined || isExempt(url, firstSet(env, 'NO_PROXY', 'no_proxy')?.[1] ?? '')) return undefined
-  return proxyAddress(...general)
+  const ofVault = to === 'vault' ? (clientVariable(env, 'PROXY_ADDR') ?? clientVariable(env, 'HTTP_PROXY')) : undefined
+  if (ofVault !== undefined) return proxyAddress(ofVault)
+  const general = variable(env, 'HTTPS_PROXY', 'https_proxy')
+  if (general === undefined || isExempt(url, variable(env, 'NO_PROXY', 'no_proxy')?.text ?? '')) return undefined
+  return proxyAddress(general)
 }
 
-function firstSet(env: Env, ...names: readonly string[]): readonly [name: string, text: string] | undefined {
-  for (const name of names) {
-    const text = env[name]?.trim() ?? ''
-    if (text !== '') return [name, text]
-  }
-  return undefined
-}
-
-function proxyAddress(name: string, text: string): URL {
+function proxyAddress({name, text}: Variable): URL {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`)
   if (url !== null && ['http:', 'https:'].includes(url.protocol) && url.hostname !== '') return url
   throw new EnvdriftError('CONFIG_INVALID', `${name} names no proxy that envdrift can use`, {

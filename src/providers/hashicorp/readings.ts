@@ -2,10 +2,9 @@ import type {EnvdriftError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
 import type {Answer as Reading} from '../in-flight.ts'
 import type {Version} from '../provider.ts'
+import {dataOf, fieldsOf, type Fields, isVaults} from './answer.ts'
 import type {Answer} from './client.ts'
-import {type Asked, badResponse, checkAddress, deleted, isVaults, refusal} from './errors.ts'
-
-type Fields = Readonly<Record<string, unknown>>
+import {type Asked, badResponse, checkAddress, deleted, refusal} from './errors.ts'
 
 /**
  * What an answer of KV 2 says about a secret: found, absent, or an error.
@@ -42,9 +41,6 @@ export function readingOfKv1({status, body}: Answer, asked: Asked): Reading {
 export const writtenVersion = ({status, body}: Answer): Version | undefined =>
   status === 200 ? versionOf(dataOf(body)) : undefined
 
-/** Vault's `data`, where it is an object. */
-export const dataOf = (body: unknown): Fields | undefined => (isVaults(body) ? fieldsOf(body['data']) : undefined)
-
 /** The error that an answer amounts to when it isn't what was asked for. */
 export function refusalOrNonsense({status, body}: Answer, asked: Asked): EnvdriftError {
   return status >= 200 && status < 300
@@ -53,7 +49,7 @@ export function refusalOrNonsense({status, body}: Answer, asked: Asked): Envdrif
 }
 
 /** Vault's word for "no such secret" is a 404 with an empty list of errors, and nothing else is. */
-function isNotThere(status: number, body: unknown): boolean {
+export function isNotThere(status: number, body: unknown): boolean {
   return status === 404 && isVaults(body) && Array.isArray(body['errors']) && body['errors'].length === 0
 }
 
@@ -70,9 +66,6 @@ const textsOf = (fields: Fields): ReadonlyMap<string, Secret> =>
       typeof value === 'string' ? [[name, new Secret(value)] as const] : [],
     ),
   )
-
-const fieldsOf = (value: unknown): Fields | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
 
 const versionOf = (metadata: Fields | undefined): Version | undefined =>
   Number.isInteger(metadata?.['version']) ? String(metadata?.['version'] as number) : undefined

@@ -4,6 +4,8 @@ import {join} from 'node:path'
 import {EnvdriftError} from '../../core/errors.ts'
 import type {Host} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
+import {printable} from '../../core/text.ts'
+import {clientVariable, isOpenBao} from './variables.ts'
 
 export type Token = {
   readonly secret: Secret
@@ -13,29 +15,28 @@ export type Token = {
 
 /**
  * Find the token to log in with: `--token`, then VAULT_TOKEN or BAO_TOKEN, then the file that VAULT_TOKEN_FILE names, then
- * what `vault login` or `bao login` left in the home directory.
+ * what `vault login` or `bao login` left in the home directory. Where BAO_ADDR alone names the server, OpenBao's come first.
  *
  * Blank counts as not set. It is not tried out: it may be good for one use only.
  *
  * @throws EnvdriftError NOT_LOGGED_IN when there is none, or none that can be read.
  */
-export async function findToken(host: Host): Promise<Token> {
-  const given: readonly (readonly [from: string, text: string | undefined])[] = [
-    ['--token', host.token?.reveal()],
-    ['VAULT_TOKEN', host.env['VAULT_TOKEN']],
-    ['BAO_TOKEN', host.env['BAO_TOKEN']],
-  ]
-  for (const [from, text = ''] of given) if (text.trim() !== '') return tokenOf(text, from)
+export async function findToken({token, env, home}: Host): Promise<Token> {
+  const flag = token?.reveal() ?? ''
+  if (flag.trim() !== '') return tokenOf(flag, '--token')
+  const given = clientVariable(env, 'TOKEN')
+  if (given !== undefined) return tokenOf(given.text, given.name)
 
-  const named = host.env['VAULT_TOKEN_FILE']?.trim() ?? ''
-  if (named !== '') {
-    const text = await textOf(named, named)
-    if (text === undefined) throw notLoggedIn(`VAULT_TOKEN_FILE names ${named}, and there is no such file`)
-    if (text.trim() === '') throw notLoggedIn(`VAULT_TOKEN_FILE names ${named}, and that file is empty`)
-    return tokenOf(text, named)
+  const named = clientVariable(env, 'TOKEN_FILE')
+  if (named !== undefined) {
+    const text = await textOf(named.text, printable(named.text))
+    const names = `${named.name} names ${printable(named.text)}`
+    if (text === undefined) throw notLoggedIn(`${names}, and there is no such file`)
+    if (text.trim() === '') throw notLoggedIn(`${names}, and that file is empty`)
+    return tokenOf(text, printable(named.text))
   }
-  for (const name of ['.vault-token', '.bao-token']) {
-    const text = await textOf(join(host.home, name), `~/${name}`)
+  for (const name of isOpenBao(env) ? ['.bao-token', '.vault-token'] : ['.vault-token', '.bao-token']) {
+    const text = await textOf(join(home, name), `~/${name}`)
     if (text !== undefined && text.trim() !== '') return tokenOf(text, `~/${name}`)
   }
   throw notLoggedIn('There is no token for HashiCorp Vault')

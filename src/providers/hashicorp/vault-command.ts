@@ -9,7 +9,7 @@ import {shellWord} from '../../core/shell-word.ts'
  */
 export function vaultKv(
   action: string,
-  vault: {readonly mount: string; readonly namespace: string | undefined},
+  vault: {readonly mount: string; readonly namespace?: string | undefined},
   name: string,
   ...rest: readonly string[]
 ): string {

@@ -1,0 +1,47 @@
+import type {Env} from '../../core/provider-spec.ts'
+
+/** A variable of Vault's own client, as it was found: blank counts as not set. */
+export type Variable = {readonly name: string; readonly text: string}
+
+/**
+ * Find a variable of Vault's client, or of OpenBao's: `ADDR` is VAULT_ADDR, else BAO_ADDR.
+ *
+ * OpenBao's client reads BAO_X and then VAULT_X. So where BAO_ADDR alone names the server, BAO_X comes first here too.
+ */
+export function clientVariable(env: Env, name: string): Variable | undefined {
+  for (const prefix of isOpenBao(env) ? ['BAO', 'VAULT'] : ['VAULT', 'BAO']) {
+    const found = variable(env, `${prefix}_${name}`)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The first of these variables that is set. */
+export function variable(env: Env, ...names: readonly string[]): Variable | undefined {
+  for (const name of names) {
+    const text = env[name]?.trim() ?? ''
+    if (text !== '') return {name, text}
+  }
+  return undefined
+}
+
+/** Does the environment speak of OpenBao only? Its token file comes first then. */
+export const isOpenBao = (env: Env): boolean =>
+  variable(env, 'VAULT_ADDR') === undefined && variable(env, 'BAO_ADDR') !== undefined
+
+/** As Go's strconv.ParseBool reads it, which is how Vault's own client reads VAULT_SKIP_VERIFY. */
+export function booleanOf(text: string): boolean | undefined {
+  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true
+  return ['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text) ? false : undefined
+}
+
+/** VAULT_CLIENT_TIMEOUT in milliseconds: seconds, or a number with ms, s, m or h. @returns `undefined` for anything else. */
+export function durationMsOf(text: string): number | undefined {
+  const [, number = '', unit = 's'] = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(text) ?? []
+  const ms = Number(number) * {ms: 1, s: 1000, m: 60_000, h: 3_600_000}[unit as 'ms' | 's' | 'm' | 'h']
+  return number !== '' && ms > 0 ? ms : undefined
+}
+
+/** VAULT_MAX_RETRIES: how often a call is made again. @returns `undefined` for what is no whole number up to 100. */
+export const retriesOf = (text: string): number | undefined =>
+  /^\d{1,3}$/.test(text) && Number(text) <= 100 ? Number(text) : undefined

@@ -138,7 +138,8 @@ export function makeLogin(
           processTimeoutInMs: timeoutMs,
           authorityHost,
         },
-        account,
+        // As at the developer tools, a person without tenant_id goes to the tenant of the vault.
+        inBrowser ? {...account, tenantId: account.tenantId ?? options?.tenantId} : account,
         (one) => (given = one),
       )
       const known = credential
@@ -164,8 +165,7 @@ export function makeLogin(
         if (failure !== undefined) throw failure
         if (awaitsPerson()) {
           wanted = {scopes, options}
-          failure = interactive ? undefined : nobodyThere(place)
-          throw failure ?? new Error('A person has to log in first')
+          throw new Error('A person has to log in first')
         }
         return logIn({scopes, options}, timeoutMs, closed.signal)
       },
@@ -174,9 +174,13 @@ export function makeLogin(
     claims: () => claims,
     awaitsPerson,
     meetPerson: async (ask, signal) => {
+      if (!interactive) {
+        failure = nobodyThere(place)
+        return
+      }
       // It ends in our own refusal above, or in trouble that the call which follows meets, too, and tells.
       await ask().catch(() => {})
-      if (wanted === undefined || failure !== undefined) return
+      if (wanted === undefined) return
       warn(`A browser opens to log you in for ${place}: you have ${personMs / 60_000} minutes.`)
       await logIn(wanted, personMs, AbortSignal.any([signal, closed.signal])).catch((error: unknown) => {
         if (!(error instanceof EnvdriftError)) throw error

@@ -213,7 +213,7 @@ export function makeEntra(clock: Clock, tokens: Tokens): Entra {
     const info = Buffer.from(JSON.stringify({uid: userId, utid: tenant})).toString('base64url')
     const who = {appid: application, oid: userId, idtyp: 'user', upn: 'dev@example.com'}
     const more = {
-      scope: `${resource}/user_impersonation`,
+      scope: `${resource}/user_impersonation ${resource}/.default`,
       id_token: `${id}.`,
       client_info: info,
       refresh_token: randomUUID(),

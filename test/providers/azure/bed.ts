@@ -73,6 +73,46 @@ export async function inChild(
   })
 }
 
+/** What one reading of `myapp-key` in `my-keyvault` came to, and who read it. */
+export type ReadInChild = {
+  /** `found`, `absent`, or the code of the failure. */
+  readonly outcome: string
+  /** Message and suggestions of the failure, one a line. */
+  readonly said: string
+  /** Of `whoami`; absent after a failure. */
+  readonly credential?: string
+  readonly who?: string
+}
+
+/**
+ * Reads one secret in a process of its own: the SDK keeps the first managed identity, its address, its tokens and what it
+ * knows of PowerShell for the whole process.
+ */
+export async function readInChild(
+  variables: Readonly<Record<string, string>>,
+  settings: Settings = {},
+  callTimeoutMs = 10_000,
+): Promise<ReadInChild> {
+  const {stdout} = await inChild(scriptThatReads(settings, callTimeoutMs), variables)
+  return JSON.parse(stdout) as ReadInChild
+}
+
+/** A program that reads `myapp-key` with the adapter, and prints a {@link ReadInChild}. */
+export const scriptThatReads = (settings: Settings = {}, callTimeoutMs = 10_000): string => `
+  import {provider as azure} from './src/providers/azure/index.ts'
+  const settings = ${JSON.stringify({vault_url: 'https://my-keyvault.vault.azure.net/', ...settings})}
+  const provider = await azure.connect(
+    {name: 'default', settings},
+    {env: process.env, home: process.env.HOME, maxInFlight: 16, callTimeoutMs: ${callTimeoutMs}, interactive: false, warn() {}},
+  )
+  const {signal} = new AbortController()
+  for await (const {kind, error} of provider.read([{vault: 'default', name: 'myapp-key'}], signal)) {
+    const {credential, who} = kind === 'failed' ? {} : await provider.whoami(signal)
+    const said = error === undefined ? '' : [error.message, ...error.suggestions].join('\\n')
+    console.log(JSON.stringify({outcome: error?.code ?? kind, said, credential, who}))
+  }
+  await provider.close()`
+
 export const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: Settings = {}): Promise<Provider> =>
   azure.connect({name: 'default', settings: {vault_url: `${vaultUrl}/`, ...settings}}, testHost(host))
 

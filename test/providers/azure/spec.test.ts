@@ -1,0 +1,154 @@
+import {describe, expect, it} from 'vitest'
+
+import type {Origin, Settings} from '../../../src/core/provider-spec.ts'
+import {clouds} from '../../../src/providers/azure/clouds.ts'
+import {chain, credentials, credentialsToTry} from '../../../src/providers/azure/credential-names.ts'
+import {spec} from '../../../src/providers/azure/spec.ts'
+
+const url = 'https://my-keyvault.vault.azure.net/'
+
+function resolve(settings: Settings, origin: Origin = 'repository', env: Record<string, string> = {}) {
+  const all = {vault_url: url, ...settings}
+  const origins = Object.fromEntries(Object.keys(all).map((name) => [name, origin]))
+  return spec.resolve({settings: all, origins, env, ci: false, trustedVaults: []})
+}
+
+/** What is wrong, each with the setting that it is about. */
+const problems = (settings: Settings, origin?: Origin): readonly string[] =>
+  resolve(settings, origin).problems.map(({setting, text}) => `${setting}: ${text}`)
+
+describe('cloud', () => {
+  it.each([
+    ['public', 'https://team.vault.azure.net/'],
+    ['china', 'https://team.vault.azure.cn/'],
+    ['usgov', 'https://team.vault.usgovcloudapi.net/'],
+  ])('= "%s" says where a vault lies that is given by name', (cloud, expected) => {
+    expect(spec.settingsOfName!('team', {cloud})).toMatchObject({vault_url: expected, cloud})
+    expect(problems({cloud, vault_url: expected})).toEqual([])
+  })
+
+  it('is taken from vault_url where it is not set', () => {
+    const ofChina = {vault_url: 'https://main.vault.azure.cn/'}
+    expect(spec.settingsOfName!('team', ofChina)).toMatchObject({vault_url: 'https://team.vault.azure.cn/'})
+    expect(spec.settingsOfName!('team', {})).toMatchObject({vault_url: 'https://team.vault.azure.net/'})
+  })
+
+  it('is refused when vault_url tells another one', () => {
+    expect(problems({cloud: 'usgov', vault_url: 'https://main.vault.azure.cn/'})).toEqual([
+      'cloud: cloud is usgov, and vault_url names a vault in china: correct one of them',
+    ])
+  })
+
+  it('may be any beside an address of nobody’s, which a machine may set', () => {
+    expect(problems({cloud: 'usgov', vault_url: 'https://localhost:8443/'}, 'user')).toEqual([])
+  })
+
+  it.each(Object.entries(clouds))('%s is logged in to by https', (_, {authorityHost}) => {
+    expect(new URL(authorityHost).protocol).toBe('https:')
+  })
+})
+
+describe('vault_url', () => {
+  it.each(['azure.net', 'azure.cn', 'usgovcloudapi.net'])('is refused for a Managed HSM under %s', (suffix) => {
+    expect(problems({vault_url: `https://my-hsm.managedhsm.${suffix}/`}, 'user')).toEqual([
+      'vault_url: vault_url names a Managed HSM, which holds no secrets: name a Key Vault instead',
+    ])
+  })
+
+  it.each(['my-keyvault.vaultcore.azure.net', 'my-keyvault.privatelink.vaultcore.azure.net'])(
+    'is refused for the private link %s, with the address that leads there',
+    (host) => {
+      const [problem] = problems({vault_url: `https://${host}/`}, 'user')
+      expect(problem).toContain('write https://my-keyvault.vault.azure.net/')
+    },
+  )
+
+  it('is refused in the cloud that was closed', () => {
+    expect(problems({vault_url: 'https://my-keyvault.vault.microsoftazure.de/'})[0]).toContain('closed')
+  })
+})
+
+describe('authority_host', () => {
+  it('is an address by https and nothing more, for the machine alone', () => {
+    expect(spec.settings['authority_host']?.trust).toBe('machine')
+    for (const wrong of ['login.microsoftonline.us', 'http://login.example.com', 'https://login.example.com/tenant']) {
+      expect(problems({authority_host: wrong}, 'user')[0]).toContain('authority_host must be an address')
+    }
+    const {settings} = resolve({authority_host: 'https://login.microsoftonline.us/'}, 'user')
+    expect(settings['authority_host']).toBe('https://login.microsoftonline.us')
+  })
+
+  it('of the user file gives way to AZURE_AUTHORITY_HOST, of a variable of ours it does not', () => {
+    const given = {authority_host: 'https://login.example.com'}
+    const env = {AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.us'}
+    expect(resolve(given, 'user', env).settings).not.toHaveProperty('authority_host')
+    expect(resolve(given, 'environment', env).settings).toHaveProperty('authority_host', 'https://login.example.com')
+  })
+})
+
+describe('a login setting that is not used is a mistake:', () => {
+  const id = '3f8a61c0-9b7d-4e25-a1f0-c6d8e9b27435'
+
+  it.each([
+    [
+      'exclude_credentials beside credential',
+      {credential: 'azure-cli', exclude_credentials: ['environment']},
+      /does nothing beside credential/,
+    ],
+    [
+      'exclude_credentials with an unknown name',
+      {exclude_credentials: ['azure-cli', 'AzureCliCredential']},
+      /names AzureCliCredential: it takes names out of environment/,
+    ],
+    ['exclude_credentials of the browser', {exclude_credentials: ['browser']}, /never tried unless/],
+    ['exclude_credentials of everything', {exclude_credentials: [...chain]}, /leaves no login/],
+    [
+      'tenant_id with a managed identity',
+      {credential: 'managed-identity', tenant_id: id},
+      /^tenant_id: tenant_id does nothing/,
+    ],
+    ['client_id with Azure CLI', {credential: 'azure-cli', client_id: id}, /^client_id: client_id does nothing/],
+    ['a tenant that is no id', {tenant_id: 'my org'}, /must be the id of a tenant/],
+    ['a client that is a name', {client_id: 'my-application'}, /must be a client id/],
+  ] as const)('%s', (_, settings, text) => {
+    expect(problems(settings)).toEqual([expect.stringMatching(text)])
+  })
+
+  it.each(Object.entries(credentials))('not so what %s uses', (credential, {tenant, client}) => {
+    const used = {credential, ...(tenant && {tenant_id: 'myorg.onmicrosoft.com'}), ...(client && {client_id: id})}
+    expect(problems(used)).toEqual([])
+  })
+})
+
+describe('credentialsToTry', () => {
+  it.each([
+    [undefined, [...chain]],
+    ['', [...chain]],
+    ['prod', ['environment', 'workload-identity', 'managed-identity']],
+    [' DEV ', ['azure-cli', 'azure-powershell', 'azure-developer-cli']],
+    ['WorkloadIdentityCredential', ['workload-identity']],
+    ['mistyped', []],
+  ])('follows AZURE_TOKEN_CREDENTIALS = %j', (word, expected) => {
+    expect(credentialsToTry(undefined, [], word)).toEqual(expected)
+  })
+
+  it('never tries the browser by itself', () => {
+    expect(credentialsToTry(undefined, [], 'InteractiveBrowserCredential')).toEqual([])
+    expect(credentialsToTry('browser', [], 'prod')).toEqual(['browser'])
+  })
+})
+
+describe('a name of a secret', () => {
+  it.each([
+    ['myapp_key', /holds an underscore.*write a hyphen/],
+    ['team/myapp-key', /holds a slash/],
+    ['a'.repeat(128), /127 characters/],
+    ['myapp.key', /letters, digits and hyphens/],
+  ])('%j is refused and explained', (name, text) => {
+    expect(spec.checkSecretName(name)).toMatch(text)
+  })
+
+  it('of 127 letters, digits and hyphens is taken', () => {
+    expect(spec.checkSecretName(`A-${'9'.repeat(125)}`)).toBeUndefined()
+  })
+})

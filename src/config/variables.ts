@@ -21,7 +21,8 @@ const general: readonly Variable[] = [
 /** The variable that sets a key of a provider's table, or `undefined` for what a variable can't spell. */
 export function variableOf(provider: string, key: string, setting: SettingSpec): string | undefined {
   if (setting.type === 'table' || setting.type === 'strings') return undefined
-  return setting.variable ?? `ENVDRIFT_${provider}_${key}`.toUpperCase()
+  // No shell can set a name with a hyphen in it.
+  return setting.variable ?? `ENVDRIFT_${provider}_${key}`.toUpperCase().replaceAll('-', '_')
 }
 
 /** The variable that sets a key of `[vault.sync]`. */

@@ -20,8 +20,10 @@ import {emptyAwsEnvironment, startAwsBed} from './bed.ts'
 
 /** The unchanged SDK, with its own defaults, against a fake of this test; stopped with it. */
 async function start(over: SecretsManagerClientConfig = {}): Promise<{fake: AwsFake; client: SecretsManagerClient}> {
-  const {fake} = await startAwsBed()
-  onTestFinished(fake.stop)
+  const {fake, stop} = await startAwsBed()
+  onTestFinished(stop)
+  // Without the bed's gate before it.
+  vi.stubEnv('AWS_ENDPOINT_URL', fake.url)
   return {fake, client: clientWith({region: 'us-east-1', ...over})}
 }
 

@@ -1,0 +1,220 @@
+import type {GetSecretValueCommandOutput, SecretValueEntry} from '@aws-sdk/client-secrets-manager'
+
+import {EnvdriftError} from '../../core/errors.ts'
+import type {SecretRef} from '../../core/mapping.ts'
+import {Secret} from '../../core/secret.ts'
+import {printable} from '../../core/text.ts'
+import {isDenial, nameOf, statusOf} from '../aws-errors.ts'
+import {asEnvdriftError, readTogether, retryNote, withDeadline, type Answer, type Result} from '../in-flight.ts'
+import type {Fetched, Provider, Version} from '../provider.ts'
+import {badResponse, callError, saysAbsent} from './errors.ts'
+import {spec} from './spec.ts'
+import type {Vault} from './vault.ts'
+
+/**
+ * The label that a new version carries until it is known to follow the expected one. Not AWSPENDING: a rotation takes a
+ * left-behind AWSPENDING for its own.
+ */
+export const stagedLabel = 'ENVDRIFT_STAGED'
+
+/** Most secrets in one BatchGetSecretValue (its API reference). */
+const batchSize = 20
+
+/** One GetSecretValue. @throws EnvdriftError */
+export async function readOne(vault: Vault, ref: SecretRef, abortSignal: AbortSignal): Promise<Answer> {
+  const {sdk, connection, clientIn, regionOf, doing, host} = vault
+  // By itself, so that a role that refuses us is told from a secret that we may not read.
+  await connection.login.credentials()
+  try {
+    const command = new sdk.GetSecretValueCommand({SecretId: ref.name, ...versionOf(ref)})
+    const output = await clientIn(regionOf(ref)).send(command, {abortSignal})
+    noteRetry(output, vault)
+    return answerOf(output, ref, vault)
+  } catch (error) {
+    if (saysAbsent(error)) return {kind: 'absent'}
+    throw callError(error, doing('read', ref))
+  }
+
+  function noteRetry({$metadata}: GetSecretValueCommandOutput, {connection: {placeIn}}: Vault): void {
+    if (($metadata.attempts ?? 1) > 1) host.warn(retryNote(placeIn(regionOf(ref))))
+  }
+}
+
+/** Reads all of `refs`: in batches where they are wanted and allowed, one by one otherwise. */
+export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Provider['read'] {
+  const {sdk, connection, clientIn, regionOf, host, limits} = vault
+  /** A run learns it once: who may not read in batches may not later either. */
+  let isBatchRefused = false
+
+  async function readChunk(
+    chunk: readonly SecretRef[],
+    abortSignal: AbortSignal,
+  ): Promise<ReadonlyMap<SecretRef, Result>> {
+    const results = new Map<SecretRef, Result>()
+    if (isBatchRefused) return results
+    const region = regionOf(chunk[0]!)
+    await connection.login.credentials()
+    try {
+      let NextToken: string | undefined
+      do {
+        const input = {SecretIdList: chunk.map(({name}) => name), ...(NextToken !== undefined && {NextToken})}
+        const output = await clientIn(region).send(new sdk.BatchGetSecretValueCommand(input), {abortSignal})
+        if ((output.$metadata.attempts ?? 1) > 1) host.warn(retryNote(connection.placeIn(region)))
+        for (const entry of output.SecretValues ?? []) {
+          for (const ref of chunk) if (isOf(entry, ref)) results.set(ref, resultOf(entry, ref))
+        }
+        // What is in output.Errors gets no result here: asked for alone, it says why by itself.
+        NextToken = output.NextToken
+      } while (NextToken !== undefined)
+    } catch (error) {
+      const known = callError(error, {...connection.asked(region), verb: 'read', secret: chunk[0]!.name})
+      if (hopelessInBatches(error)) refuseBatches(nameOf(error), region)
+      else if (!mendsAlone(known)) throw known
+    }
+    return results
+  }
+
+  function resultOf(entry: SecretValueEntry, ref: SecretRef): Result {
+    try {
+      return answerOf(entry, ref, vault)
+    } catch (error) {
+      return {kind: 'failed', error: asEnvdriftError(error, `read ${ref.name}`)}
+    }
+  }
+
+  function refuseBatches(why: string, region: string): void {
+    if (!isBatchRefused) {
+      host.verbose?.(
+        `${connection.placeIn(region)} refuses BatchGetSecretValue (${why}): each secret is read in a call of its own. Allow secretsmanager:BatchGetSecretValue, or set batch = "off".`,
+      )
+    }
+    isBatchRefused = true
+  }
+
+  return async function* read(refs, signal): AsyncGenerator<Fetched, void> {
+    // A server that doesn't check names says that such a secret is not there.
+    const [good, bad] = [refs.filter((ref) => wrongName(ref) === undefined), refs.filter(wrongName)]
+    for (const ref of bad) yield {ref, kind: 'failed', error: invalidName(ref, wrongName(ref) ?? '')}
+    if (good.length === 0) return
+    try {
+      // Before the calls and their deadlines: a person may have to type a code.
+      await connection.login.logIn(signal)
+    } catch (cause) {
+      const error = asEnvdriftError(cause, 'log in to AWS')
+      for (const ref of good) yield {ref, kind: 'failed', error}
+      return
+    }
+    yield* readTogether(
+      chunksOf(good, {batch, regionOf}),
+      readChunk,
+      (ref, callSignal) => readOne(vault, ref, callSignal),
+      {...limits(signal), maxInFlight: host.maxInFlight, pace: connection.pace},
+    )
+  }
+}
+
+const wrongName = ({name, version}: SecretRef): string | undefined => spec.checkSecretName(name, version)
+
+const invalidName = ({name}: SecretRef, why: string): EnvdriftError =>
+  new EnvdriftError('CONFIG_INVALID', `The secret name ${printable(name)} ${why}`, {
+    suggestions: ['Correct secret_name of the mapping.'],
+  })
+
+/** The batch call itself is denied, or not known to a server that speaks an older protocol: the next one will be, too. */
+const hopelessInBatches = (error: unknown): boolean =>
+  (isDenial(error) && !(error instanceof EnvdriftError)) ||
+  statusOf(error) === 501 ||
+  ['UnknownOperationException', 'InvalidAction', 'NotImplemented', 'NotImplementedException'].includes(nameOf(error))
+
+/** Trouble of one secret that fails its whole batch, as one without a value does at some servers. */
+const mendsAlone = ({code}: EnvdriftError): boolean =>
+  ['BAD_REQUEST', 'BAD_RESPONSE', 'SECRET_DELETED', 'FORBIDDEN'].includes(code)
+
+/** The batch call takes no versions, and one client asks one region. */
+function chunksOf(
+  refs: readonly SecretRef[],
+  {batch, regionOf}: {readonly batch: boolean; readonly regionOf: (ref: SecretRef) => string},
+): readonly (readonly SecretRef[])[] {
+  const [together, alone] = [
+    refs.filter(({version}) => batch && version === undefined),
+    refs.filter(({version}) => !batch || version !== undefined),
+  ]
+  const regions = Map.groupBy(together, regionOf)
+  const chunks = [...regions.values()].flatMap((ofRegion) =>
+    Array.from({length: Math.ceil(ofRegion.length / batchSize)}, (_, n) =>
+      ofRegion.slice(n * batchSize, (n + 1) * batchSize),
+    ),
+  )
+  return [...chunks, ...alone.map((ref) => [ref])]
+}
+
+/** An ARN may be given without the seven characters that AWS adds to the name. */
+const isOf = ({Name, ARN}: SecretValueEntry, {name}: SecretRef): boolean =>
+  name === Name || name === ARN || (name.startsWith('arn:') && name === ARN?.slice(0, -7))
+
+function answerOf(
+  {SecretString, SecretBinary, VersionId}: Pick<SecretValueEntry, 'SecretString' | 'SecretBinary' | 'VersionId'>,
+  ref: SecretRef,
+  {connection, regionOf}: Vault,
+): Answer {
+  const place = connection.placeIn(regionOf(ref))
+  const value = SecretString ?? (SecretBinary && textOfBytes(SecretBinary, ref.name, place))
+  if (typeof value !== 'string') throw badResponse(place, ref.name)
+  return {kind: 'found', value: new Secret(value), ...(VersionId !== undefined && {version: VersionId})}
+}
+
+function textOfBytes(bytes: Uint8Array, secret: string, place: string): string {
+  try {
+    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)
+  } catch {
+    throw new EnvdriftError('KEY_BINARY', `${secret} holds binary data, not a key (${place})`, {
+      suggestions: ['Store the key as text: `aws secretsmanager put-secret-value --secret-string …`.'],
+    })
+  }
+}
+
+/** A version's id is the token of the request that made it: 32 to 64 characters, a UUID as a rule. Labels are shorter as a rule. */
+function versionOf({version}: SecretRef): {VersionId: string} | {VersionStage: string} | Record<never, never> {
+  if (version === undefined) return {}
+  return /^[A-Za-z0-9-]{32,64}$/.test(version) ? {VersionId: version} : {VersionStage: version}
+}
+
+/** Earlier versions, newest first: the labelled one, which needs no permission but that of reading, then the others. */
+export function makeEarlier(vault: Vault): Provider['earlier'] {
+  const {sdk, clientIn, regionOf, limits} = vault
+
+  async function olderVersions(ref: SecretRef, abortSignal: AbortSignal): Promise<readonly Version[]> {
+    const {Versions = []} = await clientIn(regionOf(ref)).send(
+      new sdk.ListSecretVersionIdsCommand({SecretId: ref.name, IncludeDeprecated: true, MaxResults: 100}),
+      {abortSignal},
+    )
+    return Versions.filter(({VersionStages = []}) => !VersionStages.some((stage) => notEarlier.has(stage)))
+      .toSorted((a, b) => Number(b.CreatedDate) - Number(a.CreatedDate))
+      .flatMap(({VersionId}) => VersionId ?? [])
+  }
+
+  return async function* earlier(ref, limit, signal) {
+    const current = {vault: ref.vault, name: ref.name}
+    const call = <T>(work: (signal: AbortSignal) => Promise<T>) => withDeadline(work, limits(signal))
+    const seen = new Set<Version>()
+    let next: readonly Version[] = limit > 0 ? ['AWSPREVIOUS'] : []
+    try {
+      for (let listed = false; ; listed = true) {
+        for (const version of next) {
+          const answer = await call((callSignal) => readOne(vault, {...current, version}, callSignal))
+          if (answer.kind === 'absent' || answer.version === undefined || seen.has(answer.version)) continue
+          seen.add(answer.version)
+          yield {version: answer.version, value: answer.value}
+          if (seen.size === limit) return
+        }
+        if (listed || limit <= 0) return
+        next = await call((callSignal) => olderVersions(current, callSignal))
+      }
+    } catch {
+      // A hint for a message: whatever keeps it from us, the message goes without.
+    }
+  }
+}
+
+/** The current version is no earlier one; AWSPENDING is a rotation's next one, and the staged one never was current. */
+const notEarlier: ReadonlySet<string> = new Set(['AWSCURRENT', 'AWSPENDING', stagedLabel])

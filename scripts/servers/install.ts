@@ -15,6 +15,8 @@ type Step = {
   readonly name: string
   /** What is installed, to the letter: another text, and the folder is made anew. */
   readonly stamp: () => string
+  /** A program of it, which may go although the stamp stays: it may be a link to one of the machine's. */
+  readonly program: string
   /** What it takes on two cores that have nothing else to do. */
   readonly takes: string
   readonly make: (folder: string) => void
@@ -29,6 +31,7 @@ const vaultModule: GoModule = {
 const steps = (place: Place, say: (line: string) => void): readonly Step[] => [
   {
     name: 'python',
+    program: 'bin/python',
     stamp: () => `python ${createHash('sha256').update(readFileSync(requirements)).digest('hex')}`,
     takes: 'half a minute',
     make: makePython,
@@ -65,11 +68,12 @@ const steps = (place: Place, say: (line: string) => void): readonly Step[] => [
  * files than those that are pinned.
  */
 export function install(place: Place, say: (line: string) => void): void {
-  for (const {name, stamp, takes, make} of steps(place, say)) {
+  for (const {name, program, stamp, takes, make} of steps(place, say)) {
     const folder = join(place.programs, name)
     const stampFile = join(folder, '.stamp')
     const wanted = stamp()
-    if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) {
+    const isThere = existsSync(join(folder, program)) && existsSync(stampFile)
+    if (isThere && readFileSync(stampFile, 'utf8') === wanted) {
       say(`${name}: already there`)
       continue
     }
@@ -91,6 +95,7 @@ function goStep(
 ): Step {
   return {
     name,
+    program: name,
     stamp: () => `${module.path} ${module.version} ${module.sum}`,
     takes,
     make() {
@@ -107,6 +112,7 @@ function vaultStep(place: Place, say: (line: string) => void): Step {
   if (found !== undefined) {
     return {
       name: 'vault',
+      program: 'vault',
       stamp: () => `found at ${found}`,
       takes: 'no time',
       make() {
@@ -117,6 +123,7 @@ function vaultStep(place: Place, say: (line: string) => void): Step {
   }
   return {
     name: 'vault',
+    program: 'vault',
     stamp: () => `${vaultModule.path} ${vaultModule.version} ${vaultModule.sum} ${hashOf('vault-source.ts')}`,
     takes: 'three minutes',
     make(folder) {

@@ -1,26 +1,39 @@
-import {randomBytes, randomUUID} from 'node:crypto'
+import type {X509Certificate} from 'node:crypto'
 import {createServer as createPlainServer} from 'node:http'
 import type {IncomingMessage, RequestListener, Server, ServerResponse} from 'node:http'
 import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {text} from 'node:stream/consumers'
+import type {TLSSocket} from 'node:tls'
 import {promisify} from 'node:util'
 
 import type {Certificate} from './certificate.ts'
+import {
+  type Answer,
+  badToken,
+  denied,
+  done,
+  type Fields,
+  fieldsOf,
+  noRoute,
+  notThere,
+  ok,
+  refusal,
+  textIn,
+} from './hashicorp/answers.ts'
+import {authTypes, configure, isLogin, logIn, newAuthMount, type AuthMount} from './hashicorp/auth.ts'
+import {answerOfKv, newMount, store, writeCapability, type Mount} from './hashicorp/kv.ts'
+import {parsePolicy, type Rule} from './hashicorp/policies.ts'
+import {makeTokens, type Token} from './hashicorp/tokens.ts'
+import {makeWrapping} from './hashicorp/wrapping.ts'
 
-/** The fields of a secret, as somebody stored them. */
-export type Fields = Readonly<Record<string, unknown>>
-
-/** One line of a policy: an exact path, or a prefix that ends in `*`. `deny` beats the rest. */
-export type Rule = {
-  readonly path: string
-  readonly capabilities: readonly ('create' | 'read' | 'update' | 'delete' | 'deny')[]
-}
+export type {Fields} from './hashicorp/answers.ts'
+export type {Rule} from './hashicorp/policies.ts'
 
 export type TokenOptions = {
   /** Left out: a root token. */
   readonly rules?: readonly Rule[]
-  /** The namespace that it was made in; it is valid there and nowhere else. Default: the root one. */
+  /** The namespace that it was made in; it is valid there and below. Default: the root one. */
   readonly namespace?: string
   /** `num_uses`: how many requests it is good for. */
   readonly uses?: number
@@ -40,27 +53,23 @@ export type LoggedRequest = {
 
 export type FakeVault = Awaited<ReturnType<typeof startFakeVault>>
 
-type KvVersion = {fields: Fields | null; readonly created: string; deleted: string; destroyed: boolean}
-type Kv2Secret = {current: number; readonly versions: Map<number, KvVersion>}
-type Mount =
-  | {readonly kv: 1; readonly secrets: Map<string, Fields>}
-  | {readonly kv: 2; readonly secrets: Map<string, Kv2Secret>}
-type Token = {readonly rules: Rule[] | 'root'; readonly namespace: string; uses: number; readonly expires: Date | null}
-/** A body is sent as JSON, a string or a Buffer as it is. */
-type Answer = {readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>>}
 type Fault = Answer | 'reset'
-
-/** Vault's `default_lease_ttl`, 768 hours: what a token is good for that was not made for ever. */
-const defaultTokenMs = 768 * 3_600_000
-
-/** KV 2 forgets what is older than this many versions. Source: `max_versions` in the API docs of the engine. */
-const keptVersions = 10
+type Incoming = {
+  readonly method: string
+  /** Path and query, without `/v1/`. */
+  readonly wirePath: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+  readonly certificate: X509Certificate | undefined
+  readonly secure: boolean
+}
 
 /**
- * A HashiCorp Vault to test against: KV 1 and KV 2, tokens with policies and use limits, namespaces, sealing.
- * It answers with the statuses and bodies of Vault 1.21.0, as measured there.
+ * A HashiCorp Vault to test against: KV 1 and KV 2, policies, tokens with uses and leases, the auth methods with their checks,
+ * wrapping, namespaces, sealing. It is set up through Vault's own API, and answers with the statuses and bodies of Vault
+ * 1.21.0, as measured there; Kubernetes and LDAP, which that build lacks, after their sources and documentation.
  *
- * It starts with a KV 2 mount `secret`, a KV 1 mount `kv1`, and the root token in `rootToken`.
+ * It starts with a KV 2 mount `secret`, a KV 1 mount `kv1`, no auth method but tokens, and the root token in `rootToken`.
  *
  * @param options.namespaces - as an Enterprise server has them. Left out, the header is ignored, as the open edition does.
  * @param options.tls - listen on HTTPS with this certificate.
@@ -73,82 +82,191 @@ export async function startFakeVault(
   } = {},
 ) {
   const mounts = new Map<string, Mount>([
-    ['secret/', {kv: 2, secrets: new Map()}],
-    ['kv1/', {kv: 1, secrets: new Map()}],
+    ['secret/', newMount(2)],
+    ['kv1/', newMount(1)],
   ])
-  const tokens = new Map<string, Token>()
+  const auths = new Map<string, AuthMount>()
+  const directory = new Map<string, string>()
   const log: LoggedRequest[] = []
-  const faults: {readonly answer: Fault; times: number}[] = []
+  const faults: {readonly answer: Fault; readonly matches: (path: string) => boolean; times: number}[] = []
   let [sealed, silent, delayMs, inFlight, skewMs] = [false, false, 0, 0, 0]
   const now = (): number => Date.now() + skewMs
+  const tokens = makeTokens(now)
+  const wrapping = makeWrapping(now)
+  let given = 0
 
-  function addToken(given: TokenOptions = {}): string {
-    const token = `hvs.${randomBytes(18).toString('base64url')}`
-    tokens.set(token, {
-      rules: given.rules === undefined ? 'root' : [...given.rules],
-      namespace: given.namespace ?? '',
-      uses: given.uses ?? Number.POSITIVE_INFINITY,
-      expires: given.expires ?? (given.rules ? new Date(now() + defaultTokenMs) : null),
-    })
-    return token
+  function addToken({rules, namespace = '', uses, expires}: TokenOptions = {}): string {
+    const name = `test-${given++}`
+    if (rules !== undefined) tokens.setPolicy(namespace, name, [...rules])
+    return tokens.make({
+      policies: rules === undefined ? ['root'] : ['default', name],
+      namespace,
+      path: 'auth/token/create',
+      displayName: rules === undefined ? 'root' : 'token-myapp-ci',
+      ...(uses !== undefined && {uses}),
+      ...(expires && {endsMs: expires.getTime()}),
+    }).id
   }
 
-  /** What Vault does with one request, in its own order: seal, quota, namespace, token, policy, route. */
-  function answer(
-    method: string,
-    wirePath: string,
-    headers: IncomingMessage['headers'],
-    body: string,
-  ): Answer | 'reset' {
+  /** What Vault does with one request, in its own order: seal, quota, namespace, what needs no token, token, policy, route. */
+  async function answer({method, wirePath, headers, body, certificate, secure}: Incoming): Promise<Fault> {
     const [rawPath = '', query = ''] = wirePath.split('?', 2)
     let path = decodeURIComponent(rawPath)
     if (path === 'sys/seal-status') return {status: 200, body: sealStatus(sealed)}
     if (sealed) return refusal(503, 'Vault is sealed')
-    const [fault] = faults
+    const at = faults.findIndex(({matches}) => matches(path))
+    const fault = faults[at]
     if (fault) {
       fault.times -= 1
-      if (fault.times <= 0) faults.shift()
+      if (fault.times <= 0) faults.splice(at, 1)
       return fault.answer
     }
 
     let namespace = ''
     if (options.namespaces) {
       namespace = trimSlashes(String(headers['x-vault-namespace'] ?? ''))
-      const inPath = options.namespaces.find((name) => path.startsWith(`${name}/`))
-      if (namespace === '' && inPath !== undefined) {
-        namespace = inPath
-        path = path.slice(inPath.length + 1)
+      const below = options.namespaces
+        .filter((name) => namespace === '' || name.startsWith(`${namespace}/`))
+        .map((name) => ({name, rest: namespace === '' ? name : name.slice(namespace.length + 1)}))
+        .toSorted((a, b) => b.rest.length - a.rest.length)
+        .find(({rest}) => path.startsWith(`${rest}/`))
+      if (below) {
+        namespace = below.name
+        path = path.slice(below.rest.length + 1)
       }
       if (namespace !== '' && !options.namespaces.includes(namespace)) return refusal(404, 'namespace not found')
     }
+    const inNamespace = (name: string): string => (namespace === '' ? name : `${namespace}/${name}`)
+    const sent = method === 'POST' || method === 'PUT' ? fieldsOf(body) : {}
 
-    const id = headers['x-vault-token']
-    if (typeof id !== 'string' || id === '') return refusal(403, 'permission denied')
-    const token = tokens.get(id)
-    if (!token || token.namespace !== namespace || (token.expires && token.expires.getTime() <= now()))
-      return refusal(403, '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n')
-    token.uses -= 1
-    if (token.uses <= 0) tokens.delete(id)
-
-    const located = locate(namespace === '' ? path : `${namespace}/${path}`)
-    if (path === 'auth/token/lookup-self') return {status: 200, body: envelope(selfOf(id, token))}
-    if (!allowed(token, path, capabilityFor(method, located)))
-      return refusal(403, '1 error occurred:\n\t* permission denied\n\n')
-    if (path.startsWith('sys/internal/ui/mounts/')) {
-      const mount = locate(`${path.slice('sys/internal/ui/mounts/'.length)}/`)
-      if (!mount) return refusal(403, 'preflight capability check returned 403')
-      return {status: 200, body: envelope({options: {version: String(mount.mount.kv)}, path: mount.at, type: 'kv'})}
+    const id = String(headers['x-vault-token'] ?? '')
+    const wrapped = path.startsWith('sys/wrapping/')
+      ? wrapping.answer(path.slice('sys/wrapping/'.length), sent, id)
+      : undefined
+    if (wrapped) return wrapped
+    const auth = authAt(inNamespace(path))
+    if (auth && isLogin(auth.rest)) {
+      if (auth.mount.type === 'cert' && !secure) return refusal(400, 'tls connection required')
+      return logIn(auth.mount, auth.rest, sent, {tokens, nowMs: now(), certificate, directory})
     }
-    if (!located) return refusal(404, `no handler for route "${path}". route entry not found.`)
-    const {mount, rest} = located
-    return mount.kv === 1
-      ? kv1(mount.secrets, method, rest, body)
-      : kv2(mount.secrets, method, rest, new URLSearchParams(query), body)
+
+    if (id === '') return refusal(403, 'permission denied')
+    if (wrapping.spend(id)) return denied
+    const token = tokens.use(id, namespace)
+    if (!token) return badToken
+    const seen = relative(inNamespace(path), token.namespace)
+    const wrapTtl = Number.parseInt(String(headers['x-vault-wrap-ttl'] ?? ''), 10)
+    const routed = route({method, path, seen, namespace, token, sent, body, query, auth})
+    return Number.isNaN(wrapTtl) ? routed : wrapping.wrap(routed, path, wrapTtl)
   }
 
+  function route(request: {
+    readonly method: string
+    readonly path: string
+    /** The path as the token's policies name it. */
+    readonly seen: string
+    readonly namespace: string
+    readonly token: Token
+    readonly sent: Fields
+    readonly body: string
+    readonly query: string
+    readonly auth: {readonly mount: AuthMount; readonly rest: string} | undefined
+  }): Answer {
+    const {method, path, seen, namespace, token, sent, body, query, auth} = request
+    const located = locate(namespace === '' ? path : `${namespace}/${path}`)
+    if (path.startsWith('sys/internal/ui/mounts/')) return mountSeen(request)
+    const capability =
+      method === 'GET'
+        ? 'read'
+        : method === 'DELETE'
+          ? 'delete'
+          : located
+            ? writeCapability(located.mount, located.rest)
+            : 'update'
+    if (!tokens.may(token, seen, capability)) return denied
+    if (path.startsWith('auth/token/'))
+      return (
+        tokens.answer(method, path.slice('auth/token/'.length), sent, token) ?? refusal(405, 'unsupported operation')
+      )
+    if (path.startsWith('sys/')) return system(request)
+    if (auth) return configure(auth.mount, method, auth.rest, sent, now())
+    if (!located) return noRoute(path)
+    return answerOfKv(located.mount, method, located.rest, new URLSearchParams(query), body)
+  }
+
+  /** Which mount a path belongs to, for whoever may do anything in it. */
+  function mountSeen({path, namespace, token}: {path: string; namespace: string; token: Token}): Answer {
+    const asked = `${path.slice('sys/internal/ui/mounts/'.length)}/`
+    const full = namespace === '' ? asked : `${namespace}/${asked}`
+    const mount = locate(full)
+    const shown = mount === undefined ? asked : relative(mount.at, namespace)
+    if (!mount || !tokens.maySee(token, relative(mount.at, token.namespace)))
+      return refusal(
+        403,
+        `preflight capability check returned 403, please ensure client's policies grant access to path ${JSON.stringify(shown)}`,
+      )
+    return ok({options: {version: String(mount.mount.kv)}, path: shown, type: 'kv'})
+  }
+
+  function system({
+    method,
+    path,
+    namespace,
+    sent,
+  }: {
+    method: string
+    path: string
+    namespace: string
+    sent: Fields
+  }): Answer {
+    const inNamespace = (name: string): string => (namespace === '' ? name : `${namespace}/${name}`)
+    const [, what = '', ...rest] = path.split('/')
+    const writes = method === 'POST' || method === 'PUT'
+    if (what === 'policies' && rest[0] === 'acl') {
+      const name = rest.slice(1).join('/')
+      if (method === 'DELETE') tokens.deletePolicy(namespace, name)
+      if (method === 'GET') {
+        const rules = tokens.policy(namespace, name)
+        return rules === undefined ? notThere : ok({name, policy: rules.map(lineOf).join('\n')})
+      }
+      if (!writes) return done
+      const rules = parsePolicy(textIn(sent, 'policy'))
+      if (rules === undefined || rules.length === 0) return refusal(400, "'policy' parameter not supplied or empty")
+      tokens.setPolicy(namespace, name, rules)
+      return done
+    }
+    const at = `${inNamespace(rest.join('/'))}/`
+    if (what === 'auth' && writes) {
+      const type = textIn(sent, 'type')
+      if (!authTypes.includes(type)) return refusal(400, `plugin not found in the catalog: ${type}`)
+      if (auths.has(at)) return refusal(400, `path is already in use at ${rest.join('/')}/`)
+      auths.set(at, newAuthMount(type, namespace, rest.join('/')))
+      return done
+    }
+    if (what === 'auth' && method === 'DELETE') {
+      auths.delete(at)
+      return done
+    }
+    if (what === 'mounts' && writes) {
+      const version = ((sent['options'] ?? {}) as Fields)['version']
+      mounts.set(at, newMount(sent['type'] === 'kv-v2' || String(version) === '2' ? 2 : 1))
+      return done
+    }
+    return noRoute(path)
+  }
+
+  /** Longest first: a mount may lie below the name of another. */
   function locate(path: string): {readonly at: string; readonly mount: Mount; readonly rest: string} | undefined {
     const [longest] = [...mounts].filter(([at]) => path.startsWith(at)).toSorted(([a], [b]) => b.length - a.length)
     return longest && {at: longest[0], mount: longest[1], rest: path.slice(longest[0].length)}
+  }
+
+  function authAt(full: string): {readonly mount: AuthMount; readonly rest: string} | undefined {
+    const found = [...auths]
+      .map(([at, mount]) => ({mount, start: authPath(at, mount.namespace)}))
+      .filter(({start}) => full.startsWith(start))
+      .toSorted((a, b) => b.start.length - a.start.length)[0]
+    return found && {mount: found.mount, rest: full.slice(found.start.length)}
   }
 
   const listener: RequestListener = (request, response) => {
@@ -168,7 +286,15 @@ export async function startFakeVault(
     if (silent) return
     void text(request).then(
       (body) => {
-        const later = () => send(request, response, answer(request.method ?? '', path, request.headers, body))
+        const {method = '', headers} = request
+        const socket = request.socket as Partial<TLSSocket>
+        const certificate = socket.getPeerX509Certificate?.()
+        const secure = socket.encrypted === true
+        const later = () =>
+          void answer({method, wirePath: path, headers, body, certificate, secure}).then(
+            (one) => send(request, response, one),
+            (error: unknown) => send(request, response, refusal(500, String(error))),
+          )
         setTimeout(later, delayMs).unref()
       },
       // the client went away in the middle of its request
@@ -179,7 +305,9 @@ export async function startFakeVault(
   const servers: Server[] = []
   /** Opens one more door to the same vault. @returns its address. */
   async function listen(tls: Certificate | undefined, port = 0): Promise<string> {
-    const server = tls ? createTlsServer({key: tls.key, cert: tls.certificate}, listener) : createPlainServer(listener)
+    const server = tls
+      ? createTlsServer({key: tls.key, cert: tls.certificate, requestCert: true, rejectUnauthorized: false}, listener)
+      : createPlainServer(listener)
     servers.push(server)
     // Whoever leaves connections open is found out: the server never closes one by itself.
     server.keepAliveTimeout = 0
@@ -203,33 +331,41 @@ export async function startFakeVault(
     /** Everything that came in, oldest first. */
     log: log as readonly LoggedRequest[],
     mount: (at: string, kv: 1 | 2): void => {
-      mounts.set(`${at}/`, kv === 1 ? {kv, secrets: new Map()} : {kv, secrets: new Map()})
+      mounts.set(`${at}/`, newMount(kv))
     },
     addToken,
-    /** Adds a line to a token's policy. */
+    /** Adds a line to the policy of a token that was made with rules. */
     addRule: (token: string, rule: Rule): void => {
-      const rules = tokens.get(token)?.rules
-      if (!Array.isArray(rules)) throw new Error('only a token that was made with rules can get another one')
+      const [, name = ''] = tokens.policiesOf(token)
+      const rules = tokens.policy('', name)
+      if (!rules) throw new Error('only a token that was made with rules can get another one')
       rules.push(rule)
     },
-    revoke: (token: string): boolean => tokens.delete(token),
+    /** A person of the directory that the ldap method asks. */
+    addPerson: (name: string, password: string): void => {
+      directory.set(name, password)
+    },
+    revoke: (token: string): boolean => tokens.revoke(token),
     /** Stores fields at `mount/name`; on KV 2 as a new version. */
     put: (at: string, name: string, fields: Fields): void => {
       const mount = mounts.get(`${at}/`)
       if (!mount) throw new Error(`no mount ${at}`)
-      if (mount.kv === 1) mount.secrets.set(name, fields)
-      else addVersion(mount.secrets, name, fields)
+      store(mount, name, fields)
     },
     seal: (closed = true): void => {
       sealed = closed
     },
-    /** The next `times` requests get this answer instead of the true one; several calls queue up. */
-    fault: (answer: Fault, times = 1): void => {
-      faults.push({answer, times})
+    /** The next `times` requests (below this path) get this answer instead of the true one; several calls queue up. */
+    fault: (answerInstead: Fault, times = 1, below = ''): void => {
+      faults.push({answer: answerInstead, times, matches: (path) => path.startsWith(below)})
     },
     /** A rate limit quota is used up for so many requests: 429, and no Retry-After. */
     throttle: (times: number): void => {
-      faults.push({answer: refusal(429, 'request path "secret": rate limit quota exceeded'), times})
+      faults.push({
+        answer: refusal(429, 'request path "secret": rate limit quota exceeded'),
+        times,
+        matches: () => true,
+      })
     },
     delay: (ms: number): void => {
       delayMs = ms
@@ -257,134 +393,16 @@ export async function startFakeVault(
   }
 }
 
-function kv1(secrets: Map<string, Fields>, method: string, name: string, body: string): Answer {
-  switch (method) {
-    case 'GET': {
-      const fields = secrets.get(name)
-      return fields ? {status: 200, body: {...envelope(fields), lease_duration: 2_764_800}} : notThere
-    }
-    case 'POST':
-    case 'PUT':
-      secrets.set(name, JSON.parse(body) as Fields)
-      return {status: 204}
-    case 'DELETE':
-      secrets.delete(name)
-      return {status: 204}
-    default:
-      return unsupported
-  }
-}
+const lineOf = ({path, capabilities}: Rule): string =>
+  `path ${JSON.stringify(path)} { capabilities = ${JSON.stringify(capabilities)} }`
 
-function kv2(
-  secrets: Map<string, Kv2Secret>,
-  method: string,
-  rest: string,
-  query: URLSearchParams,
-  body: string,
-): Answer {
-  const [kind = '', ...segments] = rest.split('/')
-  const name = segments.join('/')
-  const secret = secrets.get(name)
-  const sent = (body === '' ? {} : JSON.parse(body)) as {
-    readonly data?: Fields
-    readonly options?: {readonly cas?: number}
-    readonly versions?: readonly number[]
-  }
-  const writes = method === 'POST' || method === 'PUT'
-  if (name !== '' && kind === 'data' && method === 'GET') {
-    const asked = Number(query.get('version') ?? 0)
-    const number = asked === 0 ? (secret?.current ?? 0) : asked
-    const version = secret?.versions.get(number)
-    if (!version) return notThere
-    const gone = version.destroyed || version.deleted !== ''
-    const data = {data: gone ? null : version.fields, metadata: metadataOf(number, version)}
-    return {status: gone ? 404 : 200, body: envelope(data)}
-  }
-  if (name !== '' && kind === 'data' && writes) {
-    if (!sent.data) return refusal(400, 'no data provided')
-    if (sent.options?.cas !== undefined && sent.options.cas !== (secret?.current ?? 0))
-      return refusal(400, 'check-and-set parameter did not match the current version')
-    const [number, version] = addVersion(secrets, name, sent.data)
-    return {status: 200, body: envelope(metadataOf(number, version))}
-  }
-  if (name !== '' && kind === 'data' && method === 'DELETE') {
-    const version = secret?.versions.get(secret.current)
-    if (version) version.deleted = new Date().toISOString()
-    return {status: 204}
-  }
-  if (name !== '' && kind === 'destroy' && writes) {
-    for (const number of sent.versions ?? []) {
-      const version = secret?.versions.get(number)
-      if (version) Object.assign(version, {fields: null, destroyed: true})
-    }
-    return {status: 204}
-  }
-  if (name !== '' && kind === 'metadata' && method === 'GET') {
-    if (!secret) return notThere
-    const versions = Object.fromEntries(
-      [...secret.versions].map(([number, {created, deleted, destroyed}]) => [
-        number,
-        {created_time: created, deletion_time: deleted, destroyed},
-      ]),
-    )
-    const [oldest = 0] = secret.versions.keys()
-    return {status: 200, body: envelope({current_version: secret.current, oldest_version: oldest, versions})}
-  }
-  if (name !== '' && kind === 'metadata' && method === 'DELETE') {
-    secrets.delete(name)
-    return {status: 204}
-  }
-  return {status: 404, body: {...envelope(null), warnings: [unversionedPath]}}
-}
+/** `team1/` and `approle/` make `team1/auth/approle/`: where an auth method lies. */
+const authPath = (at: string, namespace: string): string =>
+  namespace === '' ? `auth/${at}` : `${namespace}/auth/${at.slice(namespace.length + 1)}`
 
-function addVersion(secrets: Map<string, Kv2Secret>, name: string, fields: Fields): readonly [number, KvVersion] {
-  const secret = secrets.get(name) ?? {current: 0, versions: new Map<number, KvVersion>()}
-  secrets.set(name, secret)
-  secret.current += 1
-  const version = {fields, created: new Date().toISOString(), deleted: '', destroyed: false}
-  secret.versions.set(secret.current, version)
-  secret.versions.delete(secret.current - keptVersions)
-  return [secret.current, version]
-}
-
-function capabilityFor(method: string, located: {readonly mount: Mount; readonly rest: string} | undefined) {
-  if (method === 'GET') return 'read'
-  if (method === 'DELETE') return 'delete'
-  const name = located?.mount.kv === 2 ? located.rest.replace(/^data\//, '') : (located?.rest ?? '')
-  return located?.mount.secrets.has(name) ? 'update' : 'create'
-}
-
-/** The most specific line decides: an exact path before a prefix, a longer prefix before a shorter one. */
-function allowed(token: Token, path: string, capability: 'create' | 'read' | 'update' | 'delete'): boolean {
-  if (token.rules === 'root') return true
-  const matching = token.rules.filter((rule) =>
-    rule.path.endsWith('*') ? path.startsWith(rule.path.slice(0, -1)) : path === rule.path,
-  )
-  const weight = (rule: Rule): number => rule.path.length + (rule.path.endsWith('*') ? 0 : 10_000)
-  const best = Math.max(...matching.map(weight))
-  const deciding = matching.filter((rule) => weight(rule) === best).flatMap((rule) => rule.capabilities)
-  return deciding.includes(capability) && !deciding.includes('deny')
-}
-
-const metadataOf = (number: number, {created, deleted, destroyed}: KvVersion) => ({
-  created_time: created,
-  custom_metadata: null,
-  deletion_time: deleted,
-  destroyed,
-  version: number,
-})
-
-const selfOf = (id: string, {rules, uses, expires}: Token) => ({
-  accessor: 'accessor-of-the-token',
-  display_name: rules === 'root' ? 'root' : 'token-myapp-ci',
-  entity_id: '',
-  expire_time: expires?.toISOString() ?? null,
-  id,
-  num_uses: Number.isFinite(uses) ? uses : 0,
-  path: 'auth/token/create',
-  policies: rules === 'root' ? ['root'] : ['default', 'myapp-ci'],
-  type: 'service',
-})
+/** A path as it is called inside a namespace. */
+const relative = (path: string, namespace: string): string =>
+  namespace !== '' && path.startsWith(`${namespace}/`) ? path.slice(namespace.length + 1) : path
 
 const sealStatus = (sealed: boolean) => ({
   type: 'shamir',
@@ -397,24 +415,6 @@ const sealStatus = (sealed: boolean) => ({
   version: '1.21.0',
   storage_type: 'inmem',
 })
-
-const envelope = (body: unknown) => ({
-  request_id: randomUUID(),
-  lease_id: '',
-  renewable: false,
-  lease_duration: 0,
-  data: body,
-  wrap_info: null,
-  warnings: null,
-  auth: null,
-  mount_type: 'kv',
-})
-
-const refusal = (status: number, ...errors: readonly string[]): Answer => ({status, body: {errors}})
-const notThere: Answer = refusal(404)
-const unsupported: Answer = refusal(405, '1 error occurred:\n\t* unsupported operation\n\n')
-const unversionedPath =
-  "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If using the Vault CLI, use 'vault kv get' for this operation."
 
 const trimSlashes = (path: string): string => path.replaceAll(/^\/+|\/+$/g, '')
 

@@ -18,7 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             'test/*.test.ts',
-            'test/{support,core,keys,config,system,providers,vault,workflows,report,cli}/**/*.test.ts',
+            'test/{support,core,keys,config,system,providers,vault,workflows,report,cli,build}/**/*.test.ts',
           ],
           testTimeout: 30_000,
         },

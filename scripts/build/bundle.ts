@@ -49,10 +49,67 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
         'const __dirname = import.meta.dirname;',
       ].join('\n'),
     },
-    plugins: [ownPackageJson(root), proxyOfGaxios, withoutUnusedProtos],
+    plugins: [ownPackageJson(root), lazyBuiltins, lazyStringWidth, proxyOfGaxios, withoutUnusedProtos],
     logLevel: 'warning',
   })
   return metafile
+}
+
+/**
+ * An `import` of one of Node's own modules reads each of its exports at once, lazy ones as well: `node:http` loads undici
+ * (30 ms), `node:crypto` its web half, `node:process` opens standard input. `require` leaves them until somebody asks.
+ */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  setup: (bundler) => {
+    const namespaces = {'import-statement': 'builtin', 'dynamic-import': 'builtin-later'} as const
+    bundler.onResolve({filter: /^(?:node:)?(?:http|https|crypto|process)$/}, ({path, kind}) => {
+      const name = path.replace('node:', '')
+      return kind in namespaces ? {path: name, namespace: namespaces[kind as keyof typeof namespaces]} : undefined
+    })
+    bundler.onLoad({filter: /./, namespace: 'builtin'}, ({path}) => {
+      return {contents: `module.exports = require('node:${path}')`, loader: 'js'}
+    })
+    // A chunk made of that would have a default export alone.
+    bundler.onLoad({filter: /./, namespace: 'builtin-later'}, ({path}) => {
+      const exported = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(`node:${path}`)))
+      const names = exported.filter(([, one]) => 'value' in one).map(([name]) => name)
+      return {
+        contents: `const whole = require('node:${path}')\nexport default whole\nexport const {${names.join()}} = whole`,
+        loader: 'js',
+      }
+    })
+  },
+}
+
+/**
+ * string-width asks for the rules of all scripts of the world when it is loaded (10 ms), and for a list of all emoji at the
+ * first character beyond ASCII (15 ms), such as the frame of the summary has. Lines of a frame are one column wide:
+ * https://www.unicode.org/Public/UNIDATA/EastAsianWidth.txt has them as ambiguous or neutral.
+ */
+const lazier = [
+  ['const segmenter = new Intl.Segmenter();', 'let segmenter;'],
+  [' of segmenter.segment(string)', ' of (segmenter ??= new Intl.Segmenter()).segment(string)'],
+  [
+    String.raw`if (/^[\u0020-\u007E]*$/.test(string))`,
+    String.raw`if (/^[\u0020-\u007E]*$/.test(string) || (ambiguousIsNarrow && /^[\u0020-\u007E\u2500-\u257F]*$/.test(string)))`,
+  ],
+] as const
+
+const lazyStringWidth: Plugin = {
+  name: 'lazy-string-width',
+  setup: (bundler) => {
+    bundler.onLoad({filter: /[\\/]string-width[\\/]index\.js$/}, ({path}) => {
+      const text = readFileSync(path, 'utf8')
+      // oclif's older one is another program.
+      if (!text.includes('Intl.Segmenter')) return undefined
+      const patched = lazier.reduce((before, [eager, lazy]) => {
+        if (!before.includes(eager)) throw new Error(`${path} is not as expected: look at lazyStringWidth`)
+        return before.replace(eager, () => lazy)
+      }, text)
+      return {contents: patched, loader: 'js'}
+    })
+  },
 }
 
 /** Of package.json, what the program itself reads, and nothing of how it is developed. */

@@ -7,6 +7,8 @@ const platform = `${process.platform}-${process.arch} node-${process.version}`
 // oclif takes 50 ms to say what is known since the build.
 const prepared = await preparedAnswer(argv)
 if (prepared === undefined) {
+  const {keepCompiledCode} = await import('./compile-cache.ts')
+  keepCompiledCode(process.env)
   const {main} = await import('./main.ts')
   void main(argv, {
     root: import.meta.dirname,
@@ -21,12 +23,13 @@ async function preparedAnswer(words: readonly string[]): Promise<string | undefi
   if (words.length === 1 && words[0] === '--version') {
     return `${packageJson.name}/${packageJson.version} ${platform}\n`
   }
-  const asksForHelp = words.length === 0 || words.at(-1) === '--help'
+  const last = words.at(-1)
+  const asksForHelp = last === undefined || last === '--help' || last === '-h'
   if (!asksForHelp || process.stdout.isTTY || (process.env['FORCE_COLOR'] ?? '') !== '') return undefined
   const {readFile} = await import('node:fs/promises')
   try {
     const pages = JSON.parse(await readFile(`${import.meta.dirname}/help.json`, 'utf8')) as Record<string, string>
-    const topic = words.filter((word) => word !== '--help').join(' ')
+    const topic = words.slice(0, -1).join(' ')
     return Object.hasOwn(pages, topic) ? pages[topic]?.replace('{platform}', platform) : undefined
   } catch {
     // While the build itself asks for the pages, there are none yet.

@@ -5,6 +5,7 @@ import {createServer, type AddressInfo, type Server as NetServer} from 'node:net
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
+import {isCode} from '../../src/system/files.ts'
 import {startOf} from '../../src/system/lock.ts'
 import {type Place, programPath} from './place.ts'
 import {isAlive, readState, removeState, type Server, type ServerName, type Servers, writeState} from './state.ts'
@@ -40,13 +41,22 @@ export async function stop(place: Place, say: Say): Promise<void> {
 /** @returns false when it had ended before. */
 async function end(server: Server): Promise<boolean> {
   if (!isAlive(server)) return false
-  process.kill(server.pid)
   const asked = performance.now()
+  send(server, 'SIGTERM')
   while (isAlive(server)) {
-    if (performance.now() - asked > endsWithinMs) process.kill(server.pid, 'SIGKILL')
+    if (performance.now() - asked > endsWithinMs) send(server, 'SIGKILL')
     await sleep(20)
   }
   return true
+}
+
+function send({pid}: Server, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // It has ended since we looked.
+    if (!isCode(error, 'ESRCH')) throw error
+  }
 }
 
 /** One line for each server that was started. */
@@ -73,18 +83,18 @@ async function serve<Name extends ServerName>(
   if (!existsSync(programPath(place, name)))
     throw new Error(`${name} is not installed. Run \`npm run servers -- install\` first.`)
   // Written down at once, so that `stop` knows of one that never answers.
-  let started: Server | undefined
-  const note = (server: Server): void => {
-    started = server
-    writeState(place, {...readState(place), [name]: server})
-  }
-  try {
-    const server = await starting(place, note)
-    note({...server, ready: true})
-    say(`${name}: started at ${server.url}`)
-  } catch (error) {
-    if (started !== undefined) await end(started)
-    throw error
+  const note = (server: Server): void => writeState(place, {...readState(place), [name]: server})
+  for (let attempt = 1; ; attempt += 1) {
+    let started: Server | undefined
+    try {
+      const server = await starting(place, (one) => note((started = one)))
+      note({...server, ready: true})
+      return say(`${name}: started at ${server.url}`)
+    } catch (error) {
+      // Somebody else may have taken its port before it could: then it ends by itself.
+      const hasEnded = started !== undefined && !(await end(started))
+      if (!hasEnded || attempt === 3) throw error
+    }
   }
 }
 

@@ -1,11 +1,21 @@
 import {spawn, spawnSync} from 'node:child_process'
-import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync} from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 
 import {describe, expect, it, onTestFinished} from 'vitest'
 
-import {type Place, placeOf} from '../../scripts/servers/place.ts'
+import {type Place, placeOf, programPath} from '../../scripts/servers/place.ts'
 import {isAlive, readState, runningServers, writeState} from '../../scripts/servers/state.ts'
 import {startOf} from '../../src/system/lock.ts'
 
@@ -93,6 +103,36 @@ describe('start', () => {
     expect(run('start')).toEqual({
       status: 1,
       printed: 'moto is not installed. Run `npm run servers -- install` first.\n',
+    })
+  })
+})
+
+describe('a server that ends before it answers', () => {
+  /** The first `times` it ends at once; afterwards it is the real one. */
+  function failingMoto(place: Place, times: number): void {
+    const program = programPath(place, 'moto')
+    mkdirSync(dirname(program), {recursive: true})
+    const text = `#!/bin/sh
+echo attempt >> "$HOME/attempts"
+test "$(wc -l < "$HOME/attempts")" -gt ${times} || { echo "Address already in use"; exit 1; }
+exec "${programPath(placeOf(), 'moto')}" "$@"
+`
+    writeFileSync(program, text, {mode: 0o755})
+  }
+
+  it('is started again', () => {
+    const {place, run} = ownScript(['vault', 'toxiproxy'])
+    failingMoto(place, 2)
+    expect(run('start')).toMatchObject({status: 0})
+    expect(runningServers(place).moto.url).toMatch(/^http:/)
+  })
+
+  it('is given up after three times, with the end of its log', () => {
+    const {place, run} = ownScript(['vault', 'toxiproxy'])
+    failingMoto(place, 3)
+    expect(run('start')).toEqual({
+      status: 1,
+      printed: `moto ended before it answered. The end of ${join(place.run, 'moto.log')}:\nAddress already in use\n`,
     })
   })
 })

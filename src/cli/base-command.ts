@@ -3,10 +3,23 @@ import {boolean, string} from '@oclif/core/flags'
 
 import {EnvdriftError} from '../core/errors.ts'
 import {errorDocument, exitCodeOf, type Result, type Style} from '../core/report.ts'
+import {firstFew} from '../core/text.ts'
 import {errorOutputs, warningOutput} from '../report/errors.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
 import {documentOutput, write} from './emit.ts'
 import {wantsColor, widthOf} from './terminal.ts'
+
+/** More warnings than this help nobody; a pull request can cause as many as it likes. */
+const maxWarnings = 100
+
+/** Of these, the reading of a configuration may take so many: what the run itself warns of comes later. */
+const maxConfigWarnings = 50
+
+const andMore = (left: number): string => `and ${left} more ${left === 1 ? 'warning' : 'warnings'}`
+
+/** What a configuration is warned of, or the first of it. */
+export const shownWarnings = (warnings: readonly string[]): readonly string[] =>
+  firstFew(warnings, maxConfigWarnings, (left) => `${andMore(left)} about the configuration`)
 
 /** What every command shares: flags, the `--json` envelope, errors, exit codes. A command adds `execute`. */
 export abstract class BaseCommand extends Command {
@@ -30,7 +43,7 @@ export abstract class BaseCommand extends Command {
     }),
   }
 
-  readonly #warnings: string[] = []
+  readonly #warnings = new Set<string>()
 
   /** Parse, call one workflow, hand back what it says. */
   protected abstract execute(): Promise<Result>
@@ -40,13 +53,14 @@ export abstract class BaseCommand extends Command {
     process.exitCode = exitCodeOf(result.reason, this.#has('--detailed-exitcode'))
     if (this.jsonEnabled()) return this.#writeDocument({exitReason: result.reason, ...result.document})
     for (const output of await result.outputs(this.style())) write(output)
+    this.#sayHowManyMore()
   }
 
   /** One warning, once: on stderr, or in the `--json` document. */
   protected warning(message: string): void {
-    if (this.#warnings.includes(message)) return
-    this.#warnings.push(message)
-    if (!this.jsonEnabled()) write(warningOutput(message, this.#stderrStyle()))
+    if (this.#warnings.has(message)) return
+    this.#warnings.add(message)
+    if (!this.jsonEnabled() && this.#warnings.size <= maxWarnings) write(warningOutput(message, this.#stderrStyle()))
   }
 
   protected style(): Style {
@@ -65,10 +79,22 @@ export abstract class BaseCommand extends Command {
     process.exitCode = exitCodeOf(known.reason, this.#has('--detailed-exitcode'))
     if (this.jsonEnabled()) return this.#writeDocument({exitReason: known.reason, error: errorDocument(known)})
     for (const output of errorOutputs(known, this.#stderrStyle())) write(output)
+    this.#sayHowManyMore()
+  }
+
+  #sayHowManyMore(): void {
+    const left = this.#warnings.size - maxWarnings
+    if (left > 0) write(warningOutput(andMore(left), this.#stderrStyle()))
   }
 
   #writeDocument(document: Readonly<Record<string, unknown>>): void {
-    write(documentOutput(this.id?.replaceAll(':', ' ') ?? null, document, this.#warnings))
+    write(
+      documentOutput(
+        this.id?.replaceAll(':', ' ') ?? null,
+        document,
+        firstFew([...this.#warnings], maxWarnings, andMore),
+      ),
+    )
   }
 
   #stderrStyle(): Pick<Style, 'color' | 'width' | 'cwd'> {

@@ -1,7 +1,7 @@
 import {writeSync} from 'node:fs'
 
 import type {Output} from '../core/report.ts'
-import {printable} from '../core/text.ts'
+import {printable, shortened} from '../core/text.ts'
 
 /** The one place where text becomes bytes on a stream. */
 export function write({to, text}: Output): void {
@@ -14,7 +14,7 @@ export function documentOutput(
   document: Readonly<Record<string, unknown>>,
   warnings: readonly string[],
 ): Output {
-  const whole = {schemaVersion: 1, command, ...document, warnings: warnings.map((text) => printable(text))}
+  const whole = {schemaVersion: 1, command, ...document, warnings: warnings.map((text) => shortened(printable(text)))}
   return {to: 'stdout', text: `${JSON.stringify(whole, null, 2)}\n`}
 }
 

@@ -5,6 +5,7 @@ import {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
+import {shownWarnings} from './base-command.ts'
 import {NotRead, readDescriptor} from './given-bytes.ts'
 import {loadSchema} from './load-schema.ts'
 import {refuseReadingTwice, vaultPassword, type PasswordFlags} from './password.ts'
@@ -44,7 +45,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
   refuseSenseless(flags)
   const signal = abortOnSignals()
   const config = await loadConfig(configFlags(flags), configPort(), specs)
-  for (const warning of config.warnings) warn(warning)
+  for (const warning of shownWarnings(config.warnings)) warn(warning)
   const validate = await loadSchema(flags, {cwd: process.cwd(), signal})
 
   const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))

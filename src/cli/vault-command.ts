@@ -12,7 +12,7 @@ import {printable} from '../core/text.ts'
 import {stateDir} from '../system/directories.ts'
 import {embeddedVault, type EmbeddedVault} from '../vault/embedded-vault.ts'
 import type {ListedSecret} from '../workflows/vault.ts'
-import {BaseCommand} from './base-command.ts'
+import {BaseCommand, shownWarnings} from './base-command.ts'
 import {
   firstPassword,
   passwordFlags,
@@ -112,7 +112,7 @@ async function placeOf(
     throw error
   })
   if (path === undefined) {
-    for (const warning of configured!.warnings) warn(warning)
+    for (const warning of shownWarnings(configured!.warnings)) warn(warning)
     return {path: configured!.vault.settings['path'] as string, settings: configured!.vault.settings}
   }
   const wanted = resolve(path)

@@ -1,6 +1,6 @@
 import type {EnvdriftError, ExitReason} from './errors.ts'
 import {errorCodes} from './errors.ts'
-import {printable} from './text.ts'
+import {printable, shortened} from './text.ts'
 
 /** Text and the stream that it belongs to. Only `cli/emit.ts` turns these into bytes. */
 export type Output = {readonly to: 'stdout' | 'stderr'; readonly text: string}
@@ -88,13 +88,13 @@ const shownLines = ({code, message, reason}: EnvdriftError): string =>
   code === 'UNEXPECTED' || reason === 'config'
     ? message
         .split('\n')
-        .map((line) => printable(line))
+        .map((line) => shortened(printable(line)))
         .join('\n')
-    : printable(message)
+    : shortened(printable(message))
 
 /** An error as the `--json` document carries it. */
 export const errorDocument = (error: EnvdriftError): Readonly<Record<string, unknown>> => ({
   code: error.code,
   message: shownMessage(error),
-  suggestions: error.suggestions.map((text) => printable(text)),
+  suggestions: error.suggestions.map((text) => shortened(printable(text))),
 })

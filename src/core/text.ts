@@ -31,3 +31,17 @@ function escapeOne(character: string): string {
     }
   }
 }
+
+/** The longest name or sentence that is shown whole, in characters: what a person still reads. */
+const longestShown = 2_000
+
+/** The beginning of a text that nobody would read to its end, with the number of characters that were left out. */
+export function shortened(text: string, maxLength: number = longestShown): string {
+  if (text.length <= maxLength) return text
+  return `${text.slice(0, maxLength)}… (and ${text.length - maxLength} more characters)`
+}
+
+/** The first lines of a list that nobody would read to its end, and one that says how many were left out. */
+export function firstFew(lines: readonly string[], max: number, more: (left: number) => string): readonly string[] {
+  return lines.length <= max ? lines : [...lines.slice(0, max), more(lines.length - max)]
+}

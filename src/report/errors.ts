@@ -1,6 +1,6 @@
 import type {EnvdriftError} from '../core/errors.ts'
 import {shownMessage, type Output, type Style} from '../core/report.ts'
-import {printable} from '../core/text.ts'
+import {printable, shortened} from '../core/text.ts'
 import {paint} from './paint.ts'
 import {withShownPaths} from './shown-path.ts'
 import {wrapped} from './wrapped.ts'
@@ -15,11 +15,11 @@ export function errorOutputs(error: EnvdriftError, {color, width, cwd}: Look): r
   })
   return [
     line(`${paint(color).red('[ERROR]')} ${shownMessage(error)}`, 2),
-    ...error.suggestions.map((text) => line(`  → ${printable(text)}`, 4)),
+    ...error.suggestions.map((text) => line(`  → ${shortened(printable(text))}`, 4)),
   ]
 }
 
 export function warningOutput(message: string, {color, width, cwd}: Look): Output {
-  const text = withShownPaths(printable(message), cwd)
+  const text = withShownPaths(shortened(printable(message)), cwd)
   return {to: 'stderr', text: `${wrapped(`${paint(color).yellow('[WARN]')} ${text}`, width, 2)}\n`}
 }

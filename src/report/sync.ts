@@ -5,7 +5,7 @@ import {writtenName} from '../core/mapping.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
 import type {Sight, SkipReason} from '../core/plan.ts'
 import {errorDocument, reasonOf, shownMessage, type Output, type Result, type Style} from '../core/report.ts'
-import {printable} from '../core/text.ts'
+import {firstFew, printable, shortened} from '../core/text.ts'
 import {errorOutputs, warningOutput} from './errors.ts'
 import {paint} from './paint.ts'
 import {shownPath, withShownPaths} from './shown-path.ts'
@@ -30,13 +30,13 @@ function rows(report: SyncReport, style: Style): readonly Output[] {
   const {outcomes} = report
   const uses = new Map<string, number>()
   for (const {mapping} of outcomes) uses.set(mapping.folderPath, (uses.get(mapping.folderPath) ?? 0) + 1)
-  const shared = sharedOf(outcomes)
+  const explained = new Set(sharedOf(outcomes).keys())
   const manyVaults = new Set(outcomes.map(({mapping}) => mapping.ref.vault)).size > 1
   return outcomes
     .filter((outcome) => !style.quiet || isBad(outcome))
     .map((outcome) => ({
       to: 'stdout',
-      text: row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, shared}),
+      text: row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, explained}),
     }))
 }
 
@@ -46,10 +46,11 @@ type Around = {
   readonly alone: boolean
   /** The run has more than one vault, so each row says its own. */
   readonly manyVaults: boolean
-  readonly shared: ReadonlySet<EnvdriftError>
+  /** What was said of whole vaults, so that their rows need not say it again. */
+  readonly explained: ReadonlySet<string>
 }
 
-function row(outcome: Outcome, {style, alone, manyVaults, shared}: Around): string {
+function row(outcome: Outcome, {style, alone, manyVaults, explained}: Around): string {
   const {mapping, status} = outcome
   const color = paint(style.color)
   const tint = {
@@ -63,30 +64,35 @@ function row(outcome: Outcome, {style, alone, manyVaults, shared}: Around): stri
     ...(alone
       ? []
       : [
-          printable(writtenName(mapping.ref)),
-          mapping.environment === undefined ? mapping.key : printable(mapping.environment),
+          shown(writtenName(mapping.ref)),
+          mapping.environment === undefined ? mapping.key : shown(mapping.environment),
         ]),
-    ...(manyVaults ? [`vault ${printable(mapping.ref.vault)}`] : []),
+    ...(manyVaults ? [`vault ${shown(mapping.ref.vault)}`] : []),
   ]
   const which = parts.length === 0 ? '' : ` (${parts.join(', ')})`
   const why = outcome.status === 'skipped' ? skipWord(outcome.reason) : ''
   // The icon stays with the path, however long that is.
-  const head = wrapped(`${printable(mapping.folderPath)}${which} - ${tint(status)}${why}`, style.width - 4, 0)
+  const head = wrapped(`${shown(mapping.folderPath)}${which} - ${tint(status)}${why}`, style.width - 4, 0)
   const lines: string[] = []
   if (outcome.status === 'updated' && outcome.backup !== undefined)
     lines.push(`    Backup: ${shownPath(outcome.backup, style.cwd)}`)
   if (outcome.status === 'error') {
-    lines.push(`    Error: ${withShownPaths(shownMessage(outcome.error), style.cwd)}`)
+    const isExplained = explained.has(explanationOf(outcome.mapping, outcome.error))
+    lines.push(
+      isExplained
+        ? `    Error: ${outcome.error.code}, explained above (on stderr)`
+        : `    Error: ${withShownPaths(shownMessage(outcome.error), style.cwd)}`,
+    )
     if (outcome.local) lines.push(`    Local:  ${sightText(outcome.local)}`)
     if (outcome.vault) lines.push(`    Vault:  ${sightText(outcome.vault)}`)
-    if (!shared.has(outcome.error))
+    if (!isExplained)
       lines.push(...outcome.error.suggestions.map((text) => `    → ${withShownPaths(printable(text), style.cwd)}`))
   }
   if (outcome.decryption) lines.push(...decryptionLines(outcome.decryption, style))
   if (outcome.notEncrypted) lines.push(...plainLines(outcome.notEncrypted, style))
   if (outcome.schema) lines.push(...schemaLines(outcome.schema))
   if (style.verbose) lines.push(...verboseLines(outcome, style))
-  const details = lines.map((line) => `${wrapped(line, style.width, 6)}\n`)
+  const details = lines.map((line) => `${wrapped(shortened(line, maxLine), style.width, 6)}\n`)
   return `  ${tint(icons[status])} ${head.replaceAll('\n', '\n    ')}\n${details.join('')}`
 }
 
@@ -108,6 +114,16 @@ function skipWord(reason: SkipReason): string {
   }
 }
 
+const shown = (name: string): string => shortened(printable(name))
+
+/** A line of a row, in characters; a list of names may be longer than a single one. */
+const maxLine = 4_000
+
+/** So many names or rules of one row are listed; `--json` has them all. */
+const maxListed = 50
+
+const andMore = (left: number): string => `and ${left} more`
+
 /** What people see of a key. A long version (AWS's are UUIDs) is shown by its start, as a commit is. */
 export function sightText({fingerprint, version}: Sight): string {
   if (version === undefined) return fingerprint
@@ -120,7 +136,7 @@ function decryptionLines(result: DecryptionResult, style: Style): readonly strin
     case 'passed':
       return [`    Decryption: ${color.green('PASSED')}`]
     case 'failed': {
-      const names = result.names.map((name) => printable(name)).join(', ')
+      const names = listed(result.names)
       return [`    Decryption: ${color.red('FAILED')} (${result.why ?? `the key does not open ${names}`})`]
     }
     case 'skipped':
@@ -129,8 +145,10 @@ function decryptionLines(result: DecryptionResult, style: Style): readonly strin
 }
 
 const plainLines = (names: readonly string[], {verbose}: Style): readonly string[] => [
-  `    Not encrypted: ${count(names.length, 'value')}${verbose ? ` (${names.map((name) => printable(name)).join(', ')})` : ''}`,
+  `    Not encrypted: ${count(names.length, 'value')}${verbose ? ` (${listed(names)})` : ''}`,
 ]
+
+const listed = (names: readonly string[]): string => firstFew(names.map(shown), maxListed, andMore).join(', ')
 
 function schemaLines(result: SchemaResult): readonly string[] {
   switch (result.kind) {
@@ -139,7 +157,11 @@ function schemaLines(result: SchemaResult): readonly string[] {
     case 'violated':
       return [
         `    Schema: ${count(result.violations.length, 'violation')}`,
-        ...result.violations.map(({name, rule}) => `      ${printable(name)}: ${printable(rule)}`),
+        ...firstFew(
+          result.violations.map(({name, rule}) => `      ${shown(name)}: ${shown(rule)}`),
+          maxListed,
+          (left) => `      ${andMore(left)}`,
+        ),
       ]
     case 'failed':
       return [
@@ -153,7 +175,7 @@ function schemaLines(result: SchemaResult): readonly string[] {
 
 function verboseLines({mapping, warning}: Outcome, {cwd}: Style): readonly string[] {
   return [
-    `    Secret: ${printable(writtenName(mapping.ref))}${mapping.ref.vault === 'default' ? '' : ` in the vault ${printable(mapping.ref.vault)}`}`,
+    `    Secret: ${shown(writtenName(mapping.ref))}${mapping.ref.vault === 'default' ? '' : ` in the vault ${shown(mapping.ref.vault)}`}`,
     `    Key: ${mapping.key} in ${shownPath(mapping.keysFile, cwd)}`,
     `    Env file: ${mapping.envFile === undefined ? 'none' : shownPath(mapping.envFile, cwd)}`,
     ...(warning === undefined ? [] : [`    Warning: ${withShownPaths(printable(warning), cwd)}`]),
@@ -241,11 +263,15 @@ function countsOf(
 
 function coverageWarnings({coverage}: SyncReport, style: Style): readonly Output[] {
   if (coverage === undefined) return []
-  return coverage.uncovered.flatMap((path) =>
+  const say = (path: string): readonly Output[] =>
     coverage.required
       ? errorOutputs(notCovered(path), style)
-      : [warningOutput(`${path} is encrypted, but no mapping names it: nothing checks its key`, style)],
-  )
+      : [warningOutput(`${path} is encrypted, but no mapping names it: nothing checks its key`, style)]
+  const left = coverage.uncovered.length - maxListed
+  return [
+    ...coverage.uncovered.slice(0, maxListed).flatMap(say),
+    ...(left > 0 ? [warningOutput(`and ${left} more encrypted env files that no mapping names`, style)] : []),
+  ]
 }
 
 const notCovered = (path: string): EnvdriftError =>
@@ -255,7 +281,7 @@ const notCovered = (path: string): EnvdriftError =>
 
 /**
  * Trouble that a whole vault has (nobody is logged in, no answer) is explained once, on stderr; the rows of that vault say
- * only what happened.
+ * only that it is that.
  */
 const wholeVault: ReadonlySet<string> = new Set([
   'NOT_LOGGED_IN',
@@ -272,23 +298,26 @@ const wholeVault: ReadonlySet<string> = new Set([
   'VAULT_TOO_NEW',
 ])
 
-function sharedOf(outcomes: readonly Outcome[]): ReadonlySet<EnvdriftError> {
-  return new Set(
-    outcomes.flatMap((outcome) =>
-      outcome.status === 'error' && wholeVault.has(outcome.error.code) ? [outcome.error] : [],
-    ),
-  )
-}
-
-function sharedErrors({outcomes}: SyncReport, style: Style): readonly Output[] {
+/** Each trouble of a whole vault once, in the order of the rows. */
+function sharedOf(outcomes: readonly Outcome[]): ReadonlyMap<string, EnvdriftError> {
+  const first = new Map<string, EnvdriftError>()
   const once = new Map<string, EnvdriftError>()
   for (const outcome of outcomes) {
     if (outcome.status !== 'error' || !wholeVault.has(outcome.error.code)) continue
-    const id = JSON.stringify([outcome.mapping.ref.vault, outcome.error.code])
-    if (!once.has(id)) once.set(id, outcome.error)
+    const kind = JSON.stringify([outcome.mapping.ref.vault, outcome.error.code])
+    if (first.has(kind)) continue
+    first.set(kind, outcome.error)
+    once.set(explanationOf(outcome.mapping, outcome.error), outcome.error)
   }
-  return [...once.values()].flatMap((error) => errorOutputs(error, style))
+  return once
 }
+
+/** Two rows whose messages differ need an explanation each. */
+const explanationOf = ({ref}: Outcome['mapping'], {code, message}: EnvdriftError): string =>
+  JSON.stringify([ref.vault, code, message])
+
+const sharedErrors = ({outcomes}: SyncReport, style: Style): readonly Output[] =>
+  [...sharedOf(outcomes).values()].flatMap((error) => errorOutputs(error, style))
 
 const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
 

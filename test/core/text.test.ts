@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {expect, it} from 'vitest'
 
-import {printable} from '../../src/core/text.ts'
+import {firstFew, printable, shortened} from '../../src/core/text.ts'
 
 it.each([
   ['services/myapp', 'services/myapp'],
@@ -33,4 +33,11 @@ it('C133 leaves no line break, no escape and no CI command in any text', () => {
       },
     ),
   )
+})
+
+it('shows the beginning of what is too long, and how much is missing', () => {
+  expect(shortened('abcdef', 6)).toBe('abcdef')
+  expect(shortened('abcdef', 4)).toBe('abcd… (and 2 more characters)')
+  expect(firstFew(['a', 'b'], 2, (left) => `${left} more`)).toEqual(['a', 'b'])
+  expect(firstFew(['a', 'b', 'c'], 1, (left) => `${left} more`)).toEqual(['a', '2 more'])
 })

@@ -168,8 +168,47 @@ All services synced successfully
     const lost = ['one', 'two'].map((name): Outcome => ({status: 'error', mapping: mapping(name), error}))
     const {stdout, stderr} = await printed(report({outcomes: lost}))
     expect(stderr).toBe('[ERROR] Nobody is logged in\n  → Log in.\n')
-    expect(stdout.match(/ {4}Error: Nobody is logged in\n/g)).toHaveLength(2)
-    expect(stdout).not.toContain('→')
+    expect(stdout.match(/ {4}Error: NOT_LOGGED_IN, explained above \(on stderr\)\n/g)).toHaveLength(2)
+    expect(stdout).not.toMatch(/Nobody is logged in|→/)
+  })
+
+  it('says in full what another row of the same vault was told otherwise', async () => {
+    const lost = ['one', 'two'].map((name): Outcome => {
+      const error = new EnvdriftError('TIMEOUT', `No answer for ${name}`, {suggestions: ['Wait.']})
+      return {status: 'error', mapping: mapping(name), error}
+    })
+    const {stdout, stderr} = await printed(report({outcomes: lost}))
+    expect(stderr).toBe('[ERROR] No answer for one\n  → Wait.\n')
+    expect(stdout).toContain('    Error: No answer for two\n    → Wait.\n')
+    expect(stdout).not.toContain('No answer for one')
+  })
+
+  it('does not drown people in what a pull request can make long', async () => {
+    const name = 'n'.repeat(5_000_000)
+    const many = Array.from({length: 30_000}, (_, n) => `NAME_${n}`)
+    const error = new EnvdriftError('NOT_IN_VAULT', `No ${name}`, {suggestions: [`Store ${name}.`]})
+    const long: Partial<Mapping> = {ref: {vault: name, name}, environment: name, envFile: `/repo/${name}`}
+    const of = report({
+      outcomes: [
+        {status: 'error', mapping: mapping(name, long), error},
+        {
+          status: 'created',
+          mapping: mapping('svc', long),
+          notEncrypted: many,
+          decryption: {kind: 'failed', names: many},
+          schema: {kind: 'violated', violations: many.map((one) => ({name: one, rule: 'required'}))},
+        },
+      ],
+      coverage: {total: 30_001, uncovered: many, required: true},
+    })
+    const {stdout, stderr} = await printed(of, {verbose: true})
+    expect(stdout.length + stderr.length).toBeLessThan(60_000)
+    expect(stdout).toContain('and 29950 more')
+    expect(stderr).toContain('and 29950 more encrypted env files that no mapping names')
+    expect(stdout).toContain('more characters)')
+    const rows = syncResult(of).document['rows'] as {error?: {message: string}; schema?: {violations: unknown[]}}[]
+    expect(rows[0]!.error!.message.length).toBeLessThan(3000)
+    expect(rows[1]!.schema!.violations).toHaveLength(30_000)
   })
 
   it('C133 shows names on one line, and no command of a CI system', async () => {

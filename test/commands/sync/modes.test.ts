@@ -64,7 +64,7 @@ describe('when the vault can’t be read', () => {
     const {sync} = await makeUsualProject({settings: ['timeout = 1']})
     const run = await sync([], {env: {AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`}, timeoutMs: 30_000})
     expect(run.code).toBe(1)
-    expect(run.stdout).toContain('did not answer within 1 s')
+    expect(run.stderr).toContain('did not answer within 1 s')
   })
 
   it('C120 tries again when it is throttled once', async () => {
@@ -574,4 +574,13 @@ describe('the command line and the configuration', () => {
     expect(await run([])).toMatchObject({code: 0, stderr: ''})
     expect((await run(['--token', '-'])).code).toBe(1)
   })
+})
+
+it('warns of the first of ten thousand mistyped settings, and says how many more there are', async () => {
+  const {sync} = await makeUsualProject({settings: Array.from({length: 10_000}, (_, n) => `mistyped_${n} = 1`)})
+  const run = await sync(['--verify', '--ci'])
+  expect(run.stderr.match(/\[WARN\]/g)).toHaveLength(51)
+  expect(run.stderr).toContain('[WARN] and 9950 more warnings about the configuration\n')
+  const {warnings} = JSON.parse((await sync(['--verify', '--ci', '--json'])).stdout)
+  expect(warnings).toHaveLength(51)
 })

@@ -9,11 +9,12 @@ import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
-import {type LoggedRequest, startFakeVault} from '../../fakes/hashicorp.ts'
+import {type LoggedRequest, type Rule, startFakeVault} from '../../fakes/hashicorp.ts'
 import {startGate} from '../../support/gate.ts'
 import {type Bed, testHost} from '../contract.ts'
 import {type ConnectProxy, startConnectProxy} from './connect-proxy.ts'
 import {startRealVault, type VaultServer} from './real-vault.ts'
+import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
 
 /** A host that knows nothing but this environment: no token of the machine's, and no home directory. */
 export const hostWith = (env: Host['env'], over: Partial<Host> = {}): Host =>
@@ -32,13 +33,16 @@ export async function connectTo(url: string, host: Host, settings: Settings = {}
   return definition.connect({name: 'default', settings: resolved.settings}, host)
 }
 
-/** The fake, its KV 2 mount `secret`, and a token that may read and write there and nothing else. */
-export async function startFakeBed(): Promise<Bed> {
+/** How the bed's provider logs in: with a token that it was given, or as an AppRole of its own. */
+export type BedLogin = 'token' | 'approle'
+
+/** The fake, its KV 2 mount `secret`, and a login that may read and write there and nothing else. */
+export async function startFakeBed(login: BedLogin = 'token'): Promise<Bed> {
   const vault = await startFakeVault()
   const certificate = await serverCertificate(['localhost'])
   const secureUrl = await vault.listenSecurely(certificate)
   return {
-    ...(await bedOn({...vault, secureUrl, authority: certificate.certificate}, vault.log)),
+    ...(await bedOn({...vault, secureUrl, authority: certificate.certificate}, vault.log, login)),
     fail: (status, times, retryAfterSeconds) =>
       vault.fault(
         {
@@ -47,6 +51,7 @@ export async function startFakeBed(): Promise<Bed> {
           ...(retryAfterSeconds !== undefined && {headers: {'retry-after': String(retryAfterSeconds)}}),
         },
         times,
+        'secret/',
       ),
     delay: vault.delay,
     silence: vault.silence,
@@ -55,76 +60,107 @@ export async function startFakeBed(): Promise<Bed> {
 }
 
 /** The same on the real server; what stands in front of it writes down what goes by, and holds answers back. */
-export async function startRealBed(binary: string): Promise<Bed> {
+export async function startRealBed(binary: string, login: BedLogin = 'token'): Promise<Bed> {
   const vault = await startRealVault(binary)
   const front = await startFront(vault.url)
   const stop = async (): Promise<void> => {
     await front.stop()
     await vault.stop()
   }
-  return {...(await bedOn({...vault, url: front.url, stop}, front.log)), delay: front.delay}
+  return {...(await bedOn({...vault, url: front.url, stop}, front.log, login)), delay: front.delay}
 }
 
-type TestVault = VaultServer & {
+type TestVault = Pick<VaultServer, 'url' | 'rootToken' | 'stop'> & {
   /** The same vault by https, with a certificate that `authority` (PEM) vouches for. */
   readonly secureUrl: string
   readonly authority: string
 }
 
-async function bedOn(vault: TestVault, log: readonly LoggedRequest[]): Promise<Bed> {
-  const token = await vault.addToken({rules: [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]})
+/** A bed on any server that is set up as Vault is; `log` is what came in to it. */
+export async function bedOn(vault: TestVault, log: readonly LoggedRequest[], login: BedLogin): Promise<Bed> {
+  const api = rootApi(vault)
+  const rules: Rule[] = [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]
+  await writePolicy(api, 'myapp-ci', rules)
+  const {env, settings, credentials, members} = await loginOf(api, login)
   const gate = await startGate(Number(new URL(vault.url).port))
   const proxies: ConnectProxy[] = []
   const directory = mkdtempSync(join(tmpdir(), 'envdrift-vault-bed-'))
-  const env = {VAULT_TOKEN: token}
-  const put = async (name: string, value: string): Promise<void> => vault.put('secret', name, {value})
-  const connect = (over: Partial<Host>, settings: Settings = {}): Promise<Provider> =>
-    connectTo(`http://127.0.0.1:${gate.port}`, hostWith(env, over), settings)
-  let stopped: Promise<void> | undefined
-
-  async function asRoot(method: string, path: string, body?: unknown): Promise<void> {
-    const response = await fetch(`${vault.url}/v1/${path}`, {
-      method,
-      headers: {'x-vault-token': vault.rootToken},
-      ...(body !== undefined && {body: JSON.stringify(body)}),
-    })
-    if (response.status !== 204) throw new Error(`${method} ${path}: ${response.status}`)
+  const put = async (name: string, value: string): Promise<void> => {
+    await api('POST', `secret/data/${name}`, {data: {value}})
   }
+  const connect = (over: Partial<Host>, more: Settings = {}): Promise<Provider> =>
+    connectTo(`http://127.0.0.1:${gate.port}`, hostWith(env, over), {...settings, ...more})
+  let stopped: Promise<void> | undefined
 
   return {
     connect: (over = {}) => connect(over),
     elsewhere: (over = {}) => connect(over, {mount: 'nowhere'}),
     seed: put,
     addVersion: put,
-    forbid: async (name) => vault.addRule(token, {path: `secret/data/${name}`, capabilities: ['deny']}),
-    remove: (name) => asRoot('DELETE', `secret/data/${name}`),
-    destroy: (name) => asRoot('POST', `secret/destroy/${name}`, {versions: [1]}),
+    forbid: async (name) => {
+      rules.push({path: `secret/data/${name}`, capabilities: ['deny']})
+      await writePolicy(api, 'myapp-ci', rules)
+    },
+    remove: async (name) => void (await api('DELETE', `secret/data/${name}`)),
+    destroy: async (name) => void (await api('POST', `secret/destroy/${name}`, {versions: [1]})),
+    ...members,
     // An entry of the integrated storage holds 1 MiB, and the text is stored as JSON. Source: limits in the docs of Vault.
     largest: 1_000_000,
     badName: 'myapp//production',
     network: gate,
     silence: () => void gate.silence(),
-    connectUntrusted: (over = {}) => connectTo(vault.secureUrl, hostWith(env, over)),
+    connectUntrusted: (over = {}) => connectTo(vault.secureUrl, hostWith(env, over), settings),
     connectThroughProxy: async (over = {}) => {
       const proxy = await startConnectProxy()
       proxies.push(proxy)
       const caFile = join(directory, 'ca.pem')
       writeFileSync(caFile, vault.authority)
       const host = hostWith({...env, HTTPS_PROXY: proxy.url, VAULT_CACERT: caFile}, over)
-      return {provider: await connectTo(vault.secureUrl, host), tunnels: () => proxy.asked.length}
+      return {provider: await connectTo(vault.secureUrl, host, settings), tunnels: () => proxy.asked.length}
     },
     reads: () =>
       log
-        .filter(({method, path, token: sent}) => method === 'GET' && sent === token && path.startsWith('secret/data/'))
+        .filter(
+          ({method, path, token}) => method === 'GET' && token !== vault.rootToken && path.startsWith('secret/data/'),
+        )
         .map(({path, inFlight}) => ({name: path.slice('secret/data/'.length), inFlight})),
-    logins: () => log.filter(({path}) => path.startsWith('auth/')).length,
-    credentials: [token, vault.rootToken],
+    logins: () => log.filter(({path}) => path.endsWith('/login')).length,
+    credentials: [...credentials, vault.rootToken],
     stop: () =>
       (stopped ??= (async () => {
         await Promise.all([gate.stop(), ...proxies.map((proxy) => proxy.stop())])
         await vault.stop()
         rmSync(directory, {recursive: true, force: true})
       })()),
+  }
+}
+
+type BedCredentials = {
+  readonly env: Host['env']
+  readonly settings: Settings
+  readonly credentials: readonly string[]
+  /** What only this login can do. */
+  readonly members: Pick<Bed, 'rejectLogin' | 'expireLogin'>
+}
+
+async function loginOf(api: RootApi, login: BedLogin): Promise<BedCredentials> {
+  if (login === 'token') {
+    const {auth} = (await api('POST', 'auth/token/create', {policies: ['myapp-ci']})) as {
+      readonly auth: {readonly client_token: string}
+    }
+    return {env: {VAULT_TOKEN: auth.client_token}, settings: {}, credentials: [auth.client_token], members: {}}
+  }
+  const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-ci']})
+  const secret = await secretId()
+  return {
+    env: {VAULT_SECRET_ID: secret},
+    settings: {auth: 'approle', role_id: roleId},
+    credentials: [secret],
+    members: {
+      rejectLogin: async () => void (await api('DELETE', 'auth/approle/role/myapp-ci')),
+      expireLogin: async () =>
+        void (await api('POST', 'auth/approle/role/myapp-ci/secret-id/destroy', {secret_id: secret})),
+    },
   }
 }
 

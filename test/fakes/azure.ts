@@ -97,7 +97,13 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     if (silent.has(isVault ? 'vault' : 'login')) return
     const body = await textOf(request)
     const answer = isVault
-      ? await keyVault.answer({method, url, authorization: request.headers.authorization, body})
+      ? await keyVault.answer({
+          method,
+          url,
+          authorization: request.headers.authorization,
+          userAgent: request.headers['user-agent'],
+          body,
+        })
       : entra.answer(method, url, new URLSearchParams(body))
     if (answer === 'reset') request.socket.destroy()
     else send(response, answer)

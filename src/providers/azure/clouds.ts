@@ -1,5 +1,12 @@
-/** A cloud of Microsoft's: the suffix of its vaults' names, and where one logs in to it. */
-type Cloud = {readonly suffix: string; readonly authorityHost: string}
+/** A cloud of Microsoft's. */
+type Cloud = {
+  /** Of the names of its vaults. */
+  readonly suffix: string
+  /** Where one logs in to it. */
+  readonly authorityHost: string
+  /** What `az cloud set --name` calls it. */
+  readonly ofCli: string
+}
 
 /**
  * The clouds by the names that `cloud` takes.
@@ -8,9 +15,13 @@ type Cloud = {readonly suffix: string; readonly authorityHost: string}
  * and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
  */
 export const clouds = {
-  public: {suffix: 'vault.azure.net', authorityHost: 'https://login.microsoftonline.com'},
-  china: {suffix: 'vault.azure.cn', authorityHost: 'https://login.chinacloudapi.cn'},
-  usgov: {suffix: 'vault.usgovcloudapi.net', authorityHost: 'https://login.microsoftonline.us'},
+  public: {suffix: 'vault.azure.net', authorityHost: 'https://login.microsoftonline.com', ofCli: 'AzureCloud'},
+  china: {suffix: 'vault.azure.cn', authorityHost: 'https://login.chinacloudapi.cn', ofCli: 'AzureChinaCloud'},
+  usgov: {
+    suffix: 'vault.usgovcloudapi.net',
+    authorityHost: 'https://login.microsoftonline.us',
+    ofCli: 'AzureUSGovernment',
+  },
 } as const satisfies Readonly<Record<string, Cloud>>
 
 export type CloudName = keyof typeof clouds

@@ -7,7 +7,7 @@ import type {CredentialName} from './credential-names.ts'
 /** What every credential of the SDK gets. */
 export type CredentialOptions = Pick<
   DefaultAzureCredentialOptions,
-  'httpClient' | 'retryOptions' | 'processTimeoutInMs' | 'authorityHost'
+  'httpClient' | 'retryOptions' | 'processTimeoutInMs' | 'authorityHost' | 'userAgentOptions'
 >
 
 /** Who is to log in: what the settings say, and the environment with Azure's own variables. */

@@ -99,8 +99,7 @@ export function callError(error: unknown, context: CallContext): EnvdriftError {
       return raise(
         'BAD_REQUEST',
         `${place} takes the request to ${doing} ${secret} for malformed (${code})`,
-        'Check secret_name and secret_version; a secret holds at most 25 KB.',
-        `Try the same with Azure's own command: \`az keyvault secret show --vault-name ${vaultName} --name ${secret}\`.`,
+        ...(doing === 'write' ? tooLarge : malformed(vaultName, secret)),
       )
     case 401:
       return badToken(trouble, context, raise)
@@ -111,7 +110,7 @@ export function callError(error: unknown, context: CallContext): EnvdriftError {
         ? raise(
             'SECRET_DELETED',
             `${secret} in ${place} is deleted, and its name stays taken until it is recovered or purged`,
-            `Bring it back: \`az keyvault secret recover --vault-name ${vaultName} --name ${secret}\`.`,
+            ...recoverIt(vaultName, secret),
           )
         : raise(
             'VERSION_CONFLICT',
@@ -188,15 +187,32 @@ export function connectionError(code: string, place: string, cause?: unknown): E
       cause,
     })
   }
-  return new EnvdriftError('UNREACHABLE', `${place} could not be reached (${code})`, {
+  // What the SDK says of a connection that ended without Node having a code for it.
+  const reason = code === 'REQUEST_SEND_ERROR' ? 'the connection broke' : code
+  return new EnvdriftError('UNREACHABLE', `${place} could not be reached (${reason})`, {
     suggestions: code === 'ENOTFOUND' ? [...unknownName, checkNetwork] : [checkNetwork],
     cause,
   })
 }
 
+/** What to do about a secret that is deleted. */
+export const recoverIt = (vaultName: string, secret: string): readonly [string, string] => [
+  `Bring it back: \`az keyvault secret recover --vault-name ${vaultName} --name ${secret}\`.`,
+  'That takes the role Key Vault Secrets Officer, or the permission recover in an access policy.',
+]
+
 /** What may be kept of an error of the SDK for a debugger. */
 export const causeOf = ({name, status, code, inner}: Trouble): Error =>
   new Error([name, status, code, inner].filter((part) => part !== undefined && part !== '').join(' '))
+
+const tooLarge: readonly [string, ...string[]] = [
+  'A secret holds at most 25,600 characters: store the key of one service in it, and not those of all.',
+]
+
+const malformed = (vaultName: string, secret: string): readonly [string, ...string[]] => [
+  'Check secret_name and secret_version.',
+  `Try the same with Azure's own command: \`az keyvault secret show --vault-name ${vaultName} --name ${secret}\`.`,
+]
 
 /** What a proxy answers that does not find or reach the host. */
 const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504])

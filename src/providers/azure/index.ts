@@ -7,7 +7,7 @@ import type {Identity, Provider, ProviderDefinition, Version} from '../provider.
 import {backoffPolicy, maxRetries, retryDelayInMs} from './backoff.ts'
 import {cloudOfHost, clouds, type CloudName} from './clouds.ts'
 import {credentialsToTry, type CredentialName} from './credential-names.ts'
-import {callError, isAbsence, troubleOf, type CallContext} from './errors.ts'
+import {callError, isAbsence, recoverIt, troubleOf, type CallContext} from './errors.ts'
 import {makeLogin} from './login.ts'
 
 /**
@@ -18,9 +18,6 @@ import {makeLogin} from './login.ts'
  * was, so what is missing is looked for among the deleted ones.
  */
 export const provider: ProviderDefinition = {connect}
-
-/** The part of a call's time that a login may take: less than all, so that what ends by itself can say why. */
-const loginShare = 0.75
 
 type Found = {readonly value: Secret; readonly version: Version}
 
@@ -33,8 +30,11 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   const text = (name: string) => settings[name] as string | undefined
   const cloud = (text('cloud') as CloudName | undefined) ?? cloudOfHost(hostname) ?? 'public'
 
+  const userAgentPrefix = `envdrift/${host.version ?? '0'}`
+
   const login = makeLogin(sdk, {
     place,
+    cloud,
     names: credentialsToTry(
       text('credential') as CredentialName | undefined,
       (settings['exclude_credentials'] as readonly string[] | undefined) ?? [],
@@ -43,13 +43,15 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     isNamed: text('credential') !== undefined,
     account: {tenantId: text('tenant_id'), clientId: text('client_id'), env: host.env},
     authorityHost: text('authority_host') ?? (host.env['AZURE_AUTHORITY_HOST'] || clouds[cloud].authorityHost),
-    timeoutMs: host.callTimeoutMs * loginShare,
+    callTimeoutMs: host.callTimeoutMs,
+    userAgentPrefix,
     interactive: host.interactive,
     warn: host.warn,
   })
   const client = new sdk.SecretClient(origin, login.credential, {
     disableChallengeResourceVerification: settings['disable_challenge_verification'] === true,
     retryOptions: {maxRetries, retryDelayInMs},
+    userAgentOptions: {userAgentPrefix},
     // A vault never redirects, and our token goes to no other address.
     redirectOptions: {maxRetries: 0},
     additionalPolicies: [
@@ -114,7 +116,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
       'SECRET_DELETED',
       `${name} in ${place} is deleted, and will be gone for good${until || ' one day'}`,
       {
-        suggestions: [`Bring it back: \`az keyvault secret recover --vault-name ${vaultName} --name ${name}\`.`],
+        suggestions: recoverIt(vaultName, name),
       },
     )
   }
@@ -179,7 +181,11 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
       if ((current?.version ?? 'absent') !== expect) {
         throw new EnvdriftError(
           'VERSION_CONFLICT',
-          current === undefined ? `${name} is not in ${place} any more` : `${place} holds another version of ${name}`,
+          current === undefined
+            ? `${name} is not in ${place} any more`
+            : expect === 'absent'
+              ? `${name} is in ${place} already`
+              : `${place} holds another version of ${name}`,
           {
             suggestions: [
               `See what is there: \`az keyvault secret list-versions --vault-name ${vaultName} --name ${name}\`.`,

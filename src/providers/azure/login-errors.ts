@@ -1,6 +1,7 @@
 import {EnvdriftError} from '../../core/errors.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
+import {clouds, type CloudName} from './clouds.ts'
 import {chain, credentials, type CredentialName} from './credential-names.ts'
 import type {Account} from './credentials.ts'
 import {meaningOf} from './entra-codes.ts'
@@ -13,6 +14,7 @@ export type Exchange = {readonly status: number; readonly codes: readonly number
 export type FailedLogin = {
   /** `provider.place` */
   readonly place: string
+  readonly cloud: CloudName
   readonly account: Account
   /** How long it was allowed to take. */
   readonly timeoutMs: number
@@ -148,7 +150,7 @@ export function notLoggedIn(login: FailedLogin, cause: Error | undefined): Envdr
   const files = ['AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_FEDERATED_TOKEN_FILE'].filter((name) => set(account.env[name]))
   return new EnvdriftError('NOT_LOGGED_IN', `No usable login to Azure was found for ${place}`, {
     suggestions: [
-      `Log in: \`az login${tenantOption(login)}\`.`,
+      azLogin(login),
       'In CI, set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_FEDERATED_TOKEN_FILE), or use a managed identity.',
       ...files.map(unusable),
       ...(metadata === undefined ? [] : [noSuchIdentity(metadata)]),
@@ -160,6 +162,9 @@ export function notLoggedIn(login: FailedLogin, cause: Error | undefined): Envdr
 
 const tenantOption = ({vaultTenant}: FailedLogin): string =>
   vaultTenant === undefined ? '' : ` --tenant ${shellWord(vaultTenant)}`
+
+const azLogin = (login: FailedLogin): string =>
+  `Log in: ${login.cloud === 'public' ? '' : `\`az cloud set --name ${clouds[login.cloud].ofCli}\`, then `}\`az login${tenantOption(login)}\`.`
 
 const noSuchIdentity = (status: number): string =>
   `The metadata address of this machine answered with status ${status}: check client_id or AZURE_CLIENT_ID, and that the identity is assigned to this machine.`
@@ -188,7 +193,7 @@ function remediesOf(name: CredentialName, login: FailedLogin): readonly [string,
         ? ['This machine has no metadata address that answers: run where a managed identity is assigned, in Azure.']
         : [noSuchIdentity(metadata)]
     case 'azure-cli':
-      return [`Log in: \`az login${tenantOption(login)}\`. If that is done, az may not be in PATH.`]
+      return [azLogin(login), 'If that is done, az may not be in PATH.']
     case 'azure-powershell':
       return [
         'Log in: `pwsh -Command Connect-AzAccount`. If that is done, pwsh or its module Az.Accounts may be missing.',

@@ -5,6 +5,7 @@ import {EnvdriftError} from '../../core/errors.ts'
 import {tooLongToWait, withDeadline} from '../in-flight.ts'
 import type {Identity} from '../provider.ts'
 import {retryAfterMs} from './backoff.ts'
+import type {CloudName} from './clouds.ts'
 import type {CredentialName} from './credential-names.ts'
 import {credentialOf, type Account, type Given, type IdentitySdk} from './credentials.ts'
 import {entraCodes} from './entra-codes.ts'
@@ -31,6 +32,9 @@ export type Login = {
   readonly close: () => void
 }
 
+/** The part of a call's time that a login may take: less than all, so that what ends by itself can say why. */
+const loginShare = 0.75
+
 /** How long a person may take in the browser, in milliseconds: a password, a second factor, a phone that lies elsewhere. */
 const personMs = 180_000
 
@@ -55,29 +59,35 @@ export function makeLogin(
   sdk: {readonly identity: IdentitySdk; readonly http: HttpClient},
   {
     place,
+    cloud,
     names,
     isNamed,
     account,
     authorityHost,
-    timeoutMs,
+    callTimeoutMs,
+    userAgentPrefix,
     interactive,
     warn,
   }: {
     /** `provider.place` */
     readonly place: string
+    readonly cloud: CloudName
     readonly names: readonly CredentialName[]
     /** Did the setting `credential` name the only one? */
     readonly isNamed: boolean
     readonly account: Account
     /** Where to log in. */
     readonly authorityHost: string
-    /** How long one login may take. */
-    readonly timeoutMs: number
+    /** How long the call may take that the login is for. */
+    readonly callTimeoutMs: number
+    /** Who we are in the logs of Entra. */
+    readonly userAgentPrefix: string
     /** A person sits at a terminal. */
     readonly interactive: boolean
     readonly warn: (message: string) => void
   },
 ): Login {
+  const timeoutMs = callTimeoutMs * loginShare
   const closed = new AbortController()
   const inBrowser = names.includes('browser')
   let credential: TokenCredential | undefined
@@ -110,13 +120,14 @@ export function makeLogin(
   function refuseLongWait(response: PipelineResponse): void {
     const waitMs = response.status === 429 || response.status === 503 ? retryAfterMs(response) : undefined
     if (waitMs === undefined || waitMs <= timeoutMs) return
-    heard.tooLong = tooLongToWait(`Microsoft Entra, which logs us in for ${place},`, waitMs, timeoutMs)
+    heard.tooLong = tooLongToWait(`Microsoft Entra, which logs us in for ${place},`, waitMs, callTimeoutMs)
     throw heard.tooLong
   }
 
   async function logIn({scopes, options}: Wanted, limitMs: number, signal: AbortSignal): Promise<AccessToken> {
     const failed = () => ({
       place,
+      cloud,
       account,
       timeoutMs: limitMs,
       tried: names,
@@ -137,6 +148,7 @@ export function makeLogin(
           // An `az` that hangs would outlive us.
           processTimeoutInMs: timeoutMs,
           authorityHost,
+          userAgentOptions: {userAgentPrefix},
         },
         // As at the developer tools, a person without tenant_id goes to the tenant of the vault.
         inBrowser ? {...account, tenantId: account.tenantId ?? options?.tenantId} : account,

@@ -28,10 +28,10 @@ export function refusal({inner, clientAddress}: Trouble, context: CallContext, c
       const address = clientAddress ?? 'ADDRESS'
       return new EnvdriftError(
         'FORBIDDEN',
-        `The firewall of ${place} does not let this machine in, so ${secret} could not be asked for (ForbiddenByFirewall)`,
+        `The firewall of ${place} does not let this machine in (ForbiddenByFirewall), so it could not be asked for ${secret}`,
         {
           suggestions: [
-            `Let its address in: \`az keyvault network-rule add --name ${vaultName} --ip-address ${address}\` (then ${secret} can be read).`,
+            `Let its address in: \`az keyvault network-rule add --name ${vaultName} --ip-address ${address}\`.`,
             'Or run where the network of the vault reaches: a virtual network in its rules, or a private endpoint.',
           ],
           cause,
@@ -41,10 +41,10 @@ export function refusal({inner, clientAddress}: Trouble, context: CallContext, c
     case 'ForbiddenByConnection':
       return new EnvdriftError(
         'FORBIDDEN',
-        `${place} takes no connections from public networks, so ${secret} could not be asked for (ForbiddenByConnection)`,
+        `${place} takes no connections from public networks (ForbiddenByConnection), so it could not be asked for ${secret}`,
         {
           suggestions: [
-            `Run where a private endpoint of the vault is: \`az keyvault show --name ${vaultName} --query properties.privateEndpointConnections\` lists them (then ${secret} can be read).`,
+            `Run where a private endpoint of the vault is: \`az keyvault show --name ${vaultName} --query properties.privateEndpointConnections\` lists them.`,
             `Or open it again: \`az keyvault update --name ${vaultName} --public-network-access Enabled\`.`,
           ],
           cause,
@@ -60,10 +60,10 @@ export function refusal({inner, clientAddress}: Trouble, context: CallContext, c
       const lacks = isPolicy ? `the permission ${permission} on secrets` : `the role ${role}`
       return new EnvdriftError(
         'FORBIDDEN',
-        `${place} does not let us ${doing} ${secret}: ${lacks} is missing${inner === undefined ? '' : ` (${inner})`}`,
+        `${place} does not let us ${doing} ${secret}${inner === undefined ? '' : ` (${inner})`}: ${lacks} is missing`,
         {
           suggestions: isPolicy
-            ? [`Grant it, so that ${secret} can be used: ${policy}.`, `Where the vault uses roles instead: ${assign}.`]
+            ? [`Grant it, to ${doing} ${secret}: ${policy}.`, `Where the vault uses roles instead: ${assign}.`]
             : [
                 `Grant it: ${assign}.`,
                 'A role that was just granted takes up to ten minutes to work.',

@@ -13,6 +13,7 @@ export type VaultRequest = {
   readonly operation: Operation
   readonly name: string
   readonly version: string | undefined
+  readonly userAgent: string | undefined
   /** How many of these were being worked on, this one among them. */
   readonly inFlight: number
 }
@@ -61,6 +62,7 @@ export type KeyVault = {
     readonly method: string
     readonly url: URL
     readonly authorization: string | undefined
+    readonly userAgent: string | undefined
     readonly body: string
   }) => Promise<Answer | 'reset'>
   /** @returns the new version. Versions of one secret are at least a second apart, since that is how exact Azure's dates are. */
@@ -340,7 +342,7 @@ export function makeKeyVault(tenantId: string, clock: Clock, tokens: Tokens): Ke
     }
   }
 
-  const answer: KeyVault['answer'] = async ({method, url, authorization, body}) => {
+  const answer: KeyVault['answer'] = async ({method, url, authorization, userAgent, body}) => {
     const vault = vaults.get(url.hostname)
     if (vault === undefined) return {status: 404, body: ''}
     const caller = callerOf(vault, authorization)
@@ -350,7 +352,7 @@ export function makeKeyVault(tenantId: string, clock: Clock, tokens: Tokens): Ke
 
     inFlight++
     try {
-      requests.push({vault: vault.name, method, ...call, inFlight})
+      requests.push({vault: vault.name, method, ...call, userAgent, inFlight})
       const fault = faults[0]
       if (fault !== undefined && --fault.left === 0) faults.shift()
       if (delayMs > 0) await sleep(delayMs, undefined, {signal: stopping.signal})

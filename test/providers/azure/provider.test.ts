@@ -88,6 +88,12 @@ describe('Azure Key Vault', () => {
     expect(fake.requests().map(({operation}) => operation)).toEqual(['get'])
   })
 
+  it('names itself in the log of the vault', async () => {
+    const {fake, connect} = await world()
+    await readAll(await connect({version: '1.2.3'}), [ref('myapp-key')])
+    expect(fake.requests()[0]?.userAgent).toMatch(/^envdrift\/1\.2\.3 /)
+  })
+
   it('logs in once for 16 first reads at once', async () => {
     const {fake, connect} = await world()
     const names = Array.from({length: 16}, (_, n) => `service-${n}`)

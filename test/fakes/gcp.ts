@@ -30,6 +30,7 @@ export type FakeGcp = CredentialFiles &
     /** Everything that speaks HTTP: token services, metadata server, REST. `127.0.0.1:PORT`. */
     readonly tokenHost: string
     readonly policy: Policy
+    readonly identities: typeof identities
     /** Texts that no message may hold. */
     readonly credentials: () => readonly string[]
     /** Nobody may touch this secret any more. */
@@ -242,6 +243,7 @@ export async function startGcp(
     endpoint: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     tokenHost,
     policy,
+    identities,
     tokens,
     credentials: tokens.credentials,
     forbid: (name) => policy.close(store.fullName(name)),

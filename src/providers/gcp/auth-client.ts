@@ -6,6 +6,7 @@ import {printable} from '../../core/text.ts'
 import type {CredentialJson} from './credential-file.ts'
 import {subjectTokenByProgram} from './executable-source.ts'
 import {machineLogin} from './machine-login.ts'
+import type {Transport} from './transport.ts'
 
 type Library = typeof Gax.googleAuthLibrary
 type AuthClient = InstanceType<Library['AuthClient']>
@@ -38,15 +39,17 @@ export type Session = {
   /** May ask the metadata server. */
   readonly askHolder?: () => Promise<Holder | undefined>
   /** Of an impersonation: who acts for another. */
-  readonly source?: Session
+  readonly source?: Actor
 }
+
+/** Whom a message is about. */
+export type Actor = Pick<Session, 'kind' | 'holder'>
 
 export type SessionOptions = {
   readonly library: Library
   readonly env: Env
   readonly universe: string
-  /** Of one request. */
-  readonly timeoutMs: number
+  readonly transport: Transport
   /** Ends what is still under way. */
   readonly signal: AbortSignal
 }
@@ -57,7 +60,7 @@ export class SubjectTokenTrouble extends Error {}
 /** @throws EnvdriftError NOT_LOGGED_IN for a type that we don't know; errors of the library for a file that lacks something. */
 export function sessionOf(content: CredentialJson, options: SessionOptions): Session {
   const {library} = options
-  const common = {transporterOptions: {signal: options.signal, timeout: options.timeoutMs}}
+  const common = {transporterOptions: options.transport}
   switch (content.type) {
     case 'service_account': {
       const client = new library.JWT({...common, scopes: [scope]})
@@ -189,11 +192,10 @@ function federated(content: CredentialJson, common: object, {library, env, signa
       throw new SubjectTokenTrouble('the token of the other system', {cause})
     }
   }
-  return {
-    client,
-    kind: 'workload identity federation',
-    holder: () => (email === undefined ? federatedHolder(audience, subject) : accountHolder(email)),
-  }
+  const own = {kind: 'workload identity federation', holder: () => federatedHolder(audience, subject)} as const
+  return email === undefined
+    ? {client, ...own}
+    : {client, kind: 'impersonation', holder: () => accountHolder(email), source: own}
 }
 
 const accountHolder = (email: string | undefined): Holder | undefined =>

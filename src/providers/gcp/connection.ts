@@ -135,10 +135,10 @@ export function connectionTo({gax, ClientClass, settings, host, endpoint, place}
         if (isLast) {
           const {tlsRefused} = connected
           throw callError(refusal, {
-            place,
             name,
             doing,
             principal: login.principal(),
+            who: login.who(),
             renewal: login.renewal(),
             tlsRefused,
           })
@@ -167,13 +167,16 @@ async function initialize(client: Client): Promise<void> {
   try {
     await client.initialize()
   } catch (cause) {
-    // The login has succeeded before, so what is left is what the environment says about the connection.
-    throw new EnvdriftError('CONFIG_INVALID', "The environment's settings for Google's API do not go with the login", {
-      suggestions: [
-        "Set GOOGLE_CLOUD_UNIVERSE_DOMAIN to the universe_domain of the credential file; without one there, don't set it.",
-        'Without a client certificate for Google, unset GOOGLE_API_USE_CLIENT_CERTIFICATE.',
-      ],
-      cause,
-    })
+    // The login has succeeded before, so what is left is the client certificate that the environment asks for.
+    throw new EnvdriftError(
+      'CONFIG_INVALID',
+      "GOOGLE_API_USE_CLIENT_CERTIFICATE asks for a client certificate, and Google's library can't use one here",
+      {
+        suggestions: [
+          'Unset GOOGLE_API_USE_CLIENT_CERTIFICATE; only organizations with access policies for devices need it.',
+        ],
+        cause,
+      },
+    )
   }
 }

@@ -3,7 +3,7 @@ import {principalPlaceholder} from '../../core/provider-spec.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {clockNote} from './clock.ts'
-import {gcloudFlags, type ResourceName} from './resource-name.ts'
+import {gcloudFlags, placeOf, type ResourceName} from './resource-name.ts'
 
 /** The gRPC statuses that we tell apart. Source: https://grpc.io/docs/guides/status-codes/ */
 export const status = {
@@ -85,9 +85,10 @@ const roles: Readonly<Record<string, string>> = {
 }
 
 export type CallContext = {
-  readonly place: string
   readonly name: ResourceName
   readonly doing: Doing
+  /** Who we are, for messages; absent where only a request could tell. */
+  readonly who: string | undefined
   /** `serviceAccount:NAME@…`, as an IAM binding wants it; absent where only a request could tell. */
   readonly principal: string | undefined
   /** What a person does about a login that is not taken any more. */
@@ -100,8 +101,8 @@ type Raise = (code: ErrorCode, message: string, ...suggestions: [string, ...stri
 
 /** Our error for a refused call, by its status. Absence isn't one of them: a reader asks for NOT_FOUND before. */
 export function callError(refusal: Refusal, context: CallContext): EnvdriftError {
-  const {place, name, doing} = context
-  const {secret} = name
+  const {name, doing} = context
+  const [place, {secret}] = [placeOf(name), name]
   const raise: Raise = (code, message, ...suggestions) =>
     new EnvdriftError(code, message, {
       suggestions,
@@ -124,7 +125,7 @@ export function callError(refusal: Refusal, context: CallContext): EnvdriftError
     case status.notFound:
       return raise(
         'VAULT_NOT_FOUND',
-        `${place} knows no project ${name.project}${name.location === undefined ? '' : ` in ${name.location}`}`,
+        `GCP Secret Manager knows no project ${name.project}${name.location === undefined ? '' : ` in ${name.location}`}`,
         'Check project_id under [vault.gcp], or the project in secret_name.',
       )
     case status.alreadyExists:
@@ -176,8 +177,8 @@ export function callError(refusal: Refusal, context: CallContext): EnvdriftError
 const gcloudsProjects = ['764086051850', '32555940559']
 
 /** PERMISSION_DENIED has many reasons, and only some are a missing role. Source: https://cloud.google.com/apis/docs/error-info */
-function denial({reason, info}: Refusal, {place, name, doing, principal}: CallContext, raise: Raise): EnvdriftError {
-  const [flags, secret] = [gcloudFlags(name), name.secret]
+function denial({reason, info}: Refusal, {name, doing, principal}: CallContext, raise: Raise): EnvdriftError {
+  const [place, flags, secret] = [placeOf(name), gcloudFlags(name), name.secret]
   const member = principal === undefined ? principalPlaceholder : shellWord(principal)
   const consumer = /^projects\/([a-z0-9.:-]+)$/.exec(info['consumer'] ?? '')?.[1]
   switch (reason) {
@@ -199,7 +200,7 @@ function denial({reason, info}: Refusal, {place, name, doing, principal}: CallCo
       return raise(
         'VAULT_NOT_FOUND',
         `Project ${consumer ?? name.project} has no billing account, so its secrets can't be read`,
-        `See it: \`gcloud billing projects describe ${consumer ?? name.project}\``,
+        `Link one: \`gcloud billing projects link ${consumer ?? name.project} --billing-account=ACCOUNT\``,
       )
     case 'CONSUMER_INVALID':
     case 'RESOURCE_PROJECT_INVALID':
@@ -252,11 +253,15 @@ function denial({reason, info}: Refusal, {place, name, doing, principal}: CallCo
  * The state is a word of the API's own (SecretVersion.State), in a sentence that names the version; no other part of the
  * answer has it, and asking for the version takes a permission that who may read has not.
  */
-function unusableVersion({details}: Refusal, {place, name}: CallContext, raise: Raise): EnvdriftError {
+function unusableVersion({details}: Refusal, {name}: CallContext, raise: Raise): EnvdriftError {
   const [flags, secret] = [gcloudFlags(name), name.secret]
-  const version = `Version ${name.version} of ${secret} in ${place}`
   const see = `See which versions there are: \`gcloud secrets versions list ${secret} ${flags}\``
-  const [, number = 'VERSION', state] = /(?:\/versions\/(\d+)\])? is in (DISABLED|DESTROYED) state/.exec(details) ?? []
+  const [, number, state] = /(?:\/versions\/(\d+)\])? is in (DISABLED|DESTROYED) state/.exec(details) ?? []
+  const which =
+    name.version === 'latest'
+      ? `The latest version${number === undefined ? '' : ` (${number})`}`
+      : `Version ${name.version}`
+  const version = `${which} of ${secret} in ${placeOf(name)}`
   switch (state) {
     case 'DESTROYED':
       return raise(
@@ -269,7 +274,7 @@ function unusableVersion({details}: Refusal, {place, name}: CallContext, raise: 
       return raise(
         'SECRET_DISABLED',
         `${version} is disabled`,
-        `Enable it: \`gcloud secrets versions enable ${number} --secret=${secret} ${flags}\``,
+        `Enable it: \`gcloud secrets versions enable ${number ?? 'VERSION'} --secret=${secret} ${flags}\``,
         see,
       )
     case undefined:
@@ -283,30 +288,22 @@ function unusableVersion({details}: Refusal, {place, name}: CallContext, raise: 
   }
 }
 
-function unauthenticated({reason, date}: Refusal, {place, renewal}: CallContext, raise: Raise): EnvdriftError {
+function unauthenticated({reason, date}: Refusal, {name, who, renewal}: CallContext, raise: Raise): EnvdriftError {
+  const refused = `${placeOf(name)} does not accept our login${who === undefined ? '' : ` as ${printable(who)}`}`
   const clock = clockNote(date)
-  if (clock !== undefined) return raise('LOGIN_REFUSED', `${place} does not accept our login`, clock, renewal)
+  if (clock !== undefined) return raise('LOGIN_REFUSED', refused, clock, renewal)
   switch (reason) {
     case 'ACCOUNT_STATE_INVALID':
-      return raise(
-        'LOGIN_REFUSED',
-        `${place} does not accept our login: its account is disabled or deleted, or it was revoked`,
-        renewal,
-      )
+      return raise('LOGIN_REFUSED', `${refused}: its account is disabled or deleted, or it was revoked`, renewal)
     case 'ACCESS_TOKEN_EXPIRED':
       return raise(
         'LOGIN_REFUSED',
-        `${place} does not accept our login: its token has expired`,
+        `${refused}: its token has expired`,
         renewal,
         'A wrong clock on this machine looks the same.',
       )
     case undefined:
     default:
-      return raise(
-        'LOGIN_REFUSED',
-        `${place} does not accept our login`,
-        renewal,
-        'A wrong clock on this machine looks the same.',
-      )
+      return raise('LOGIN_REFUSED', refused, renewal, 'A wrong clock on this machine looks the same.')
   }
 }

@@ -15,6 +15,7 @@ import {type Refusal, status} from './errors.ts'
 import {
   gcloudFlags,
   parentOf,
+  placeOf,
   type ResourceName,
   resourceNameOf,
   secretOf,
@@ -59,7 +60,7 @@ function providerOf(
       },
     )
   }
-  const place = `GCP Secret Manager project ${project}${location === undefined ? '' : ` in ${location}`}`
+  const place = placeOf({project, location})
   const {call, identity, end} = connectionTo({gax, ClientClass, settings, host, endpoint, place})
 
   function nameOf(ref: SecretRef): ResourceName {
@@ -81,11 +82,11 @@ function providerOf(
         const {data, dataCrc32c} = answer.payload ?? {}
         const version = versionAnswered(answer.name ?? '', name)
         if (!(data instanceof Uint8Array) || version === undefined) {
-          throw badResponse(`${place} answered for ${name.secret} with something else`)
+          throw badResponse(`${placeOf(name)} answered for ${name.secret} with something else`)
         }
         // Versions from before the service kept checksums have none.
         if (dataCrc32c !== undefined && dataCrc32c !== null && String(dataCrc32c) !== String(crc32c(data))) {
-          throw badResponse(`What ${place} sent for ${name.secret} was damaged on its way (its CRC32C differs)`)
+          throw badResponse(`What ${placeOf(name)} sent for ${name.secret} was damaged on its way (its CRC32C differs)`)
         }
         return {bytes: data, version}
       },
@@ -121,7 +122,7 @@ function providerOf(
         const request = {parent: secretOf(name), payload: {data, dataCrc32c: crc32c(data)}}
         const [answer] = await client.addSecretVersion(request, options)
         const version = versionAnswered(answer.name ?? '', name)
-        if (version === undefined) throw badResponse(`${place} answered for ${name.secret} with something else`)
+        if (version === undefined) throw badResponse(`${placeOf(name)} answered for ${name.secret} with something else`)
         return version
       },
       (refusal) => (absence(refusal) ? false : undefined),
@@ -147,7 +148,7 @@ function providerOf(
   async function addOrFail(name: ResourceName, value: Secret, signal: AbortSignal): Promise<Version> {
     const version = await add(name, value, signal)
     if (version !== false) return version
-    throw conflict(`Secret ${name.secret} was removed from ${place} while we wrote it`)
+    throw conflict(name, `Secret ${name.secret} was removed from ${place} while we wrote it`)
   }
 
   async function write(name: ResourceName, value: Secret, expect: string, signal: AbortSignal): Promise<Version> {
@@ -160,19 +161,22 @@ function providerOf(
     if (expect === 'absent') {
       // A secret without versions counts as absent: that is what a read says of it.
       if (!(await create(name, signal)) && (await access(name, signal)) !== 'absent') {
-        throw conflict(`${place} already has a secret ${name.secret}`)
+        throw conflict(name, `${place} already has a secret ${name.secret}`)
       }
       return addOrFail(name, value, signal)
     }
     const current = await access(name, signal)
     if (current === 'absent' || current.version !== expect) {
       const found = current === 'absent' ? 'there is none' : `version ${current.version} is current`
-      throw conflict(`Version ${expect} of ${name.secret} was to be replaced, but in ${place} ${found}`)
+      throw conflict(name, `Version ${expect} of ${name.secret} was to be replaced, but in ${place} ${found}`)
     }
     const version = await addOrFail(name, value, signal)
     // The service has no compare and set for versions. Numbers are given in order, so a gap tells of another writer.
     if (BigInt(version) === BigInt(expect) + 1n) return version
-    throw conflict(`Somebody else added a version to ${name.secret} while we added version ${version}; both are there`)
+    throw conflict(
+      name,
+      `Somebody else added a version to ${name.secret} while we added version ${version}; both are there`,
+    )
   }
 
   const limits = (signal: AbortSignal) => ({place, callTimeoutMs: host.callTimeoutMs, signal})
@@ -244,9 +248,11 @@ const badResponse = (message: string): EnvdriftError =>
     suggestions: ['Run the command again; if it persists, check the proxy of this machine.'],
   })
 
-const conflict = (message: string): EnvdriftError =>
+const conflict = (name: ResourceName, message: string): EnvdriftError =>
   new EnvdriftError('VERSION_CONFLICT', message, {
-    suggestions: ['See what is there: `gcloud secrets versions list`, then decide which value is right.'],
+    suggestions: [
+      `See what is there, then decide which value is right: \`gcloud secrets versions list ${name.secret} ${gcloudFlags(name)}\``,
+    ],
   })
 
 /** @returns `undefined` for bytes that are not UTF-8. */

@@ -3,7 +3,7 @@ import {principalPlaceholder} from '../../core/provider-spec.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {networkTrouble} from '../network-trouble.ts'
-import {type Session, SubjectTokenTrouble} from './auth-client.ts'
+import {type Actor, type Session, SubjectTokenTrouble} from './auth-client.ts'
 import {clockNote} from './clock.ts'
 
 /** What is known of a login that failed. */
@@ -15,7 +15,7 @@ export type LoginContext = {
 }
 
 /** What a person does about a login that Google doesn't take any more. */
-export function renewal({kind, holder}: Session): string {
+export function renewal({kind, holder}: Actor): string {
   switch (kind) {
     case 'user login':
     case 'workforce login':
@@ -40,7 +40,8 @@ export function loginError(error: unknown, context: LoginContext): EnvdriftError
   const {code, httpStatus, oauth, iam, date} = symptomsOf(error)
   const {named} = context
   // Of an impersonation, only the IAM Credentials API's own answer is about the one we act for.
-  const session = iam === undefined ? (context.session?.source ?? context.session) : context.session
+  const session: (Actor & {readonly source?: Actor}) | undefined =
+    iam === undefined ? (context.session?.source ?? context.session) : context.session
   const detail = oauth?.error ?? iam?.status ?? code ?? 'no code'
   const cause = new Error(`Google login: ${detail}${httpStatus === undefined ? '' : `, HTTP ${httpStatus}`}`)
   const raise = (word: ErrorCode, message: string, ...suggestions: [string, ...string[]]): EnvdriftError =>
@@ -147,13 +148,13 @@ function noMetadata(code: string | undefined, raise: Raise): EnvdriftError {
 function refusedBy(
   oauth: OAuthAnswer | undefined,
   httpStatus: number,
-  session: Session,
+  session: Actor,
   clock: string | undefined,
   raise: Raise,
 ): EnvdriftError {
   const {kind} = session
   const who = session.holder()?.who
-  const login = `our ${kind}${who === undefined ? '' : ` (${printable(who)})`}`
+  const login = `our ${kind}${who === undefined ? '' : ` as ${printable(who)}`}`
   if (oauth?.subtype === 'invalid_rapt' || oauth?.subtype === 'rapt_required') {
     return raise(
       'LOGIN_REFUSED',
@@ -183,13 +184,19 @@ function refusedBy(
         'LOGIN_REFUSED',
         `Google refused ${login} (${why})${kind === 'user login' ? ': it was revoked, or has expired' : ''}`,
         renewal(session),
-        'A wrong clock on this machine looks the same.',
+        kind === 'workload identity federation'
+          ? 'Its token is over, or made for another audience or by another issuer than the provider takes; a wrong clock looks the same.'
+          : 'A wrong clock on this machine looks the same.',
       )
   }
 }
 
 /** The IAM Credentials API did not let us act as somebody else. */
-function impersonationError({status, reason}: IamAnswer, session: Session, raise: Raise): EnvdriftError {
+function impersonationError(
+  {status, reason}: IamAnswer,
+  session: Actor & {readonly source?: Actor},
+  raise: Raise,
+): EnvdriftError {
   const target = session.holder()?.who ?? 'the service account'
   if (reason === 'SERVICE_DISABLED') {
     return raise(
@@ -201,7 +208,7 @@ function impersonationError({status, reason}: IamAnswer, session: Session, raise
   const source = session.source?.holder()
   const member = source?.principal === undefined ? principalPlaceholder : shellWord(source.principal)
   const role =
-    session.kind === 'workload identity federation'
+    session.source?.kind === 'workload identity federation'
       ? 'roles/iam.workloadIdentityUser'
       : 'roles/iam.serviceAccountTokenCreator'
   const who = source === undefined ? 'This login' : printable(source.who)
@@ -233,13 +240,14 @@ function symptomsOf(error: unknown): Symptoms {
   if (typeof error !== 'object' || error === null) return {}
   const {code, response, cause} = error as {code?: unknown; response?: unknown; cause?: unknown}
   const {status, data, headers} = (response ?? {}) as {status?: unknown; data?: unknown; headers?: unknown}
-  const date = headers instanceof Headers ? headers.get('date') : null
+  // Those of node-fetch, which are no global Headers.
+  const date: unknown = (headers as {get?: (name: string) => unknown} | undefined)?.get?.('date')
   return {
     // The library wraps a network error: its code is one level down.
     ...(cause !== undefined && symptomsOf(cause)),
     ...(typeof code === 'string' && {code}),
     ...(typeof status === 'number' && {httpStatus: status}),
-    ...(date !== null && {date}),
+    ...(typeof date === 'string' && {date}),
     ...answerOf(data),
   }
 }

@@ -1,11 +1,14 @@
 import type Gax from 'google-gax'
 
+import {EnvdriftError} from '../../core/errors.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
+import {printable} from '../../core/text.ts'
 import type {Identity} from '../provider.ts'
 import {impersonate, machineSession, scope, type Session, sessionOf} from './auth-client.ts'
 import {type CredentialFile, findCredentialFile} from './credential-file.ts'
 import {loginError, nobodyLoggedIn, renewal} from './login-errors.ts'
 import {mayHaveMetadataServer} from './machine-login.ts'
+import {abortSoon, transportOf} from './transport.ts'
 
 /** A login of one vault, asked for once. */
 export type Login = {
@@ -22,6 +25,8 @@ export type Login = {
   readonly auth: () => Promise<Gax.GoogleAuth>
   /** As an IAM binding names us, as far as that is known without a request. */
   readonly principal: () => string | undefined
+  /** Who that is, for messages. */
+  readonly who: () => string | undefined
   /** What a person does about a login that is not taken any more. */
   readonly renewal: () => string
   readonly identity: () => Promise<Identity>
@@ -42,7 +47,6 @@ export function loginWith(
   universe: string,
 ): Login {
   const ended = new AbortController()
-  const options = {library, env: host.env, universe, timeoutMs: host.callTimeoutMs, signal: ended.signal}
   const target = settings['impersonate_service_account'] as string | undefined
   const payer =
     (settings['quota_project'] as string | undefined) ?? (host.env['GOOGLE_CLOUD_QUOTA_PROJECT'] || undefined)
@@ -56,9 +60,12 @@ export function loginWith(
     const file = await findCredentialFile(settings, host)
     if (file === undefined && !mayHaveMetadataServer(host.env)) throw nobodyLoggedIn()
     try {
+      const transport = await transportOf(library.gaxios, ended.signal, host.callTimeoutMs)
+      const options = {library, env: host.env, universe, transport, signal: ended.signal}
       const own = file === undefined ? machineSession(options) : sessionOf(file.content, options)
       const session = target === undefined ? own : impersonate(own, target, options)
       const {client} = session
+      if (client.universeDomain !== universe) throw otherUniverse(client.universeDomain, universe)
       const inFile = file?.content['quota_project_id']
       if (payer !== undefined) client.quotaProjectId = payer
       else if (typeof inFile === 'string') client.quotaProjectId = inFile
@@ -89,6 +96,7 @@ export function loginWith(
     headers,
     auth: async () => (await ready()).auth,
     principal: () => opened?.session.holder()?.principal,
+    who: () => opened?.session.holder()?.who,
     renewal: () => (opened === undefined ? 'Log in: `gcloud auth application-default login`' : renewal(opened.session)),
     async identity() {
       await headers()
@@ -97,18 +105,31 @@ export function loginWith(
       const expiry = session.client.credentials.expiry_date
       return {
         who: holder?.who ?? (session.kind === 'user login' ? 'a user' : 'the service account of this machine'),
-        credential: [session.kind, ...via(session), file === undefined ? '' : `in ${file.named}`].join(' ').trim(),
+        credential: `${credentialOf(session)}${file === undefined ? '' : ` in ${file.named}`}`,
         // A service account's key has none of its own: the library keeps the placeholder 1 there.
         until: typeof expiry === 'number' && expiry > 1 ? new Date(expiry) : 'unknown',
         ...(holder?.principal !== undefined && {principal: holder.principal}),
       }
     },
-    end: () => ended.abort(),
+    end: () => abortSoon(ended),
   }
 }
 
-/** Of an impersonation: by which login of our own. */
-const via = ({source}: Session): readonly string[] =>
-  source === undefined
-    ? []
-    : [`by the ${source.kind}${source.holder() === undefined ? '' : ` of ${source.holder()!.who}`}`]
+const otherUniverse = (found: string, universe: string): EnvdriftError =>
+  new EnvdriftError(
+    'CONFIG_INVALID',
+    `The credentials are of the universe ${printable(found)}, and the service is that of ${printable(universe)}`,
+    {
+      suggestions: [
+        'Set GOOGLE_CLOUD_UNIVERSE_DOMAIN to the universe_domain of the credential file.',
+        'Or use credentials of this universe; almost everybody is in googleapis.com.',
+      ],
+    },
+  )
+
+/** Completes "logged in as … by …". */
+function credentialOf({kind, source}: Session): string {
+  if (source === undefined) return `the ${kind}`
+  const who = source.holder()?.who
+  return `impersonation by the ${source.kind}${who === undefined ? '' : ` of ${who}`}`
+}

@@ -4,6 +4,7 @@ import {networkInterfaces} from 'node:os'
 import type Gax from 'google-gax'
 
 import type {Env} from '../../core/provider-spec.ts'
+import type {Transport} from './transport.ts'
 
 type Library = typeof Gax.googleAuthLibrary
 
@@ -59,20 +60,19 @@ export type MachineLogin = {
  */
 export function machineLogin(
   {OAuth2Client, gaxios}: Library,
-  {env, scope, signal, timeoutMs}: {env: Env; scope: string; signal: AbortSignal; timeoutMs: number},
+  {env, scope, transport}: {env: Env; scope: string; transport: Transport},
 ): MachineLogin {
   const host = env['GCE_METADATA_IP'] || env['GCE_METADATA_HOST'] || metadataHost
   const origin = new URL(/^https?:\/\//.test(host) ? host : `http://${host}`)
-  const transport = new gaxios.Gaxios({
-    signal,
-    timeout: timeoutMs,
+  const metadata = new gaxios.Gaxios({
+    ...transport,
     headers: {'metadata-flavor': 'Google'},
     noProxy: [origin],
-    retryConfig: {noResponseRetries: 1},
+    retry: true,
   })
   const ask = async <T>(path: string, params: Record<string, string>, responseType: 'json' | 'text'): Promise<T> => {
     const url = new URL(`/computeMetadata/v1/instance/service-accounts/default/${path}`, origin)
-    return (await transport.request<T>({url, params, responseType})).data
+    return (await metadata.request<T>({url, params, responseType})).data
   }
   const client = new OAuth2Client()
   client.refreshHandler = async () => {

@@ -43,6 +43,10 @@ export const secretOf = (name: ResourceName): string => `${parentOf(name)}/secre
 
 export const versionOf = (name: ResourceName): string => `${secretOf(name)}/versions/${name.version}`
 
+/** As people know it: `GCP Secret Manager project my-project in europe-west3`. */
+export const placeOf = ({project, location}: Pick<ResourceName, 'project' | 'location'>): string =>
+  `GCP Secret Manager project ${project}${location === undefined ? '' : ` in ${location}`}`
+
 /** The flags of `gcloud secrets` that say where a secret lies. */
 export const gcloudFlags = ({project, location}: ResourceName): string =>
   location === undefined ? `--project=${project}` : `--project=${project} --location=${location}`

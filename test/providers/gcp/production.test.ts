@@ -1,8 +1,6 @@
 import {execFile} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
 import {mkdirSync, writeFileSync} from 'node:fs'
-import {createServer, type IncomingMessage} from 'node:http'
-import {type AddressInfo, connect, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
@@ -10,8 +8,9 @@ import {promisify} from 'node:util'
 import {afterEach, describe, expect, it} from 'vitest'
 
 import {serverCertificate} from '../../fakes/certificate.ts'
-import {type FakeGcp, project, startGcp} from '../../fakes/gcp.ts'
-import {temporaryDirectory} from './bed.ts'
+import {type FakeGcp, project} from '../../fakes/gcp.ts'
+import {credentialFile, temporaryDirectory} from './bed.ts'
+import {type Internet, startInternet} from './internet.ts'
 
 const run = promisify(execFile)
 const stops: (() => Promise<void>)[] = []
@@ -20,64 +19,29 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop()
 })
 
-type Internet = {
+type Machine = {
   readonly fake: FakeGcp
   readonly env: Readonly<Record<string, string>>
   readonly home: string
   readonly hosts: readonly string[]
+  readonly published: Internet['published']
 }
 
-/** Google's hosts behind a CONNECT proxy on this machine: the SDK sees the real names, over TLS, and none of its parts is replaced. */
-async function internet(): Promise<Internet> {
-  const {certificate, key} = await serverCertificate([
-    '*.googleapis.com',
-    '*.europe-west3.rep.googleapis.com',
-    'secretmanager.europe-west3.rep.googleapis.com',
-  ])
-  const fake = await startGcp({tls: {key, cert: certificate}})
-  const ports = new Map([
-    ['secretmanager.googleapis.com:443', new URL(fake.endpoint).port],
-    ['secretmanager.europe-west3.rep.googleapis.com:443', new URL(fake.endpoint).port],
-    ['oauth2.googleapis.com:443', fake.tokenHost.split(':')[1]!],
-  ])
-  const hosts: string[] = []
-  const sockets = new Set<Socket>()
-  const proxy = createServer((_, response) => response.writeHead(502).end())
-  proxy.on('connect', (request: IncomingMessage, client: Socket) => {
-    hosts.push(request.url!)
-    const port = ports.get(request.url!)
-    if (port === undefined) return client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
-    const upstream = connect(Number(port), '127.0.0.1', () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n')
-      client.pipe(upstream).pipe(client)
-    })
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => socket.destroy())
-    }
-    return undefined
-  })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  stops.push(async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => proxy.close(resolve))
-    await fake.stop()
-  })
-
+/** The environment of a program that takes the fake for Google. */
+async function internet(): Promise<Machine> {
+  const {fake, proxy, certificate, hosts, published, stop} = await startInternet()
+  stops.push(stop)
   const home = temporaryDirectory()
   const bundle = join(home, 'ca.pem')
   writeFileSync(bundle, certificate)
-  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: home,
     METADATA_SERVER_DETECTION: 'none',
-    HTTPS_PROXY: address,
-    https_proxy: address,
+    HTTPS_PROXY: proxy,
     NODE_EXTRA_CA_CERTS: bundle,
-    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: bundle,
   }
-  return {fake, env, home, hosts}
+  return {fake, env, home, hosts, published}
 }
 
 async function readOnce(
@@ -89,20 +53,14 @@ async function readOnce(
   return {stdout, stderr, printed: JSON.parse(stdout.trim().split('\n').at(-1)!)}
 }
 
-function credentialFile(home: string, credentials: object): string {
-  const path = join(home, 'credentials.json')
-  writeFileSync(path, JSON.stringify(credentials), {mode: 0o600})
-  return path
-}
-
 describe('the unchanged SDK over TLS, at the real host names', () => {
   it('C114 reads global and regional secrets with a service account key, each at its own host', async () => {
-    const {fake, env, home, hosts} = await internet()
+    const {fake, env, hosts} = await internet()
     fake.seed('myapp-production', 'global')
     fake.seed('locations/europe-west3/secrets/myapp-key', 'regional!')
     const regional = `projects/${project.id}/locations/europe-west3/secrets/myapp-key`
     const {printed} = await readOnce(
-      {...env, GOOGLE_APPLICATION_CREDENTIALS: credentialFile(home, fake.serviceAccount)},
+      {...env, GOOGLE_APPLICATION_CREDENTIALS: credentialFile(fake.serviceAccount)},
       'myapp-production',
       regional,
       'myapp-staging',
@@ -141,7 +99,7 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
       {
         ...env,
         GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: other,
-        GOOGLE_APPLICATION_CREDENTIALS: credentialFile(home, fake.serviceAccount),
+        GOOGLE_APPLICATION_CREDENTIALS: credentialFile(fake.serviceAccount),
       },
       'myapp-production',
     )
@@ -155,12 +113,12 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
     ['GOOGLE_SDK_NODE_LOGGING=all', {GOOGLE_SDK_NODE_LOGGING: 'all'}],
     ['DEBUG=*', {DEBUG: '*', DEBUG_AUTH: '1'}],
   ])('C135 prints no key and no token under %s', async (_, variables) => {
-    const {fake, env, home} = await internet()
+    const {fake, env} = await internet()
     const value = randomBytes(32).toString('hex')
     fake.seed('myapp-production', value)
     for (const login of [fake.serviceAccount, fake.workloadIdentity]) {
       const {stdout, stderr, printed} = await readOnce(
-        {...env, NO_PROXY: '127.0.0.1', ...variables, GOOGLE_APPLICATION_CREDENTIALS: credentialFile(home, login)},
+        {...env, NO_PROXY: '127.0.0.1', ...variables, GOOGLE_APPLICATION_CREDENTIALS: credentialFile(login)},
         'myapp-production',
       )
       expect(printed).toMatchObject({answers: {'myapp-production': 'found 64 characters'}})

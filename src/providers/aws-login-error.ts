@@ -125,7 +125,7 @@ async function profiles(): Promise<Readonly<Record<string, Profile>>> {
 
 function notLoggedIn(
   error: unknown,
-  {place, profile}: LoginDoing,
+  {place, profile, trouble}: LoginDoing,
   known: Readonly<Record<string, Profile>>,
   env: Env,
 ): EnvdriftError {
@@ -143,6 +143,22 @@ function notLoggedIn(
   }
   const [source, settings] = sourceProfile(name, known)
   if (settings['sso_session'] !== undefined || settings['sso_start_url'] !== undefined) {
+    if (trouble !== undefined && 'status' in trouble && trouble.status === 403) {
+      const [role = '', account = ''] = [settings['sso_role_name'], settings['sso_account_id']].map((text) =>
+        printable(text ?? ''),
+      )
+      return new EnvdriftError(
+        'LOGIN_REFUSED',
+        `Single sign-on does not give us the role ${role} in the account ${account} (profile ${printable(source)}, login for ${place})`,
+        {
+          suggestions: [
+            'See what it gives with `aws configure sso`, and correct sso_role_name and sso_account_id of the profile.',
+            `Or have the permission set ${role} assigned in IAM Identity Center.`,
+          ],
+          cause: causeOf(error),
+        },
+      )
+    }
     return loser(
       `The single sign-on of the profile ${printable(source)} has run out, or was never done on this machine`,
       `Log in with \`aws sso login ${option(source)}\`.`,

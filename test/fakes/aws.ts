@@ -62,8 +62,6 @@ export type AwsFake = {
   readonly reject: (failure: AwsFailure) => void
   /** The next `times` requests to Secrets Manager get this; those for `operation` only, if it is given. */
   readonly fail: (failure: AwsFailure, times: number, operation?: string) => void
-  /** More requests than this at once are throttled from now on. */
-  readonly throttleAbove: (inFlight: number) => void
   /** The next requests are answered with this text and status, whatever they ask for. */
   readonly answer: (status: number, contentType: string, body: string) => void
   readonly delay: (ms: number) => void
@@ -104,7 +102,7 @@ export async function startAwsFake({
     () => rejection,
   )
   const requests: AwsRequest[] = []
-  let [inFlight, peak, delay, clockSkewMs, throttledAbove] = [0, 0, delayMs, 0, Infinity]
+  let [inFlight, peak, delay, clockSkewMs] = [0, 0, delayMs, 0]
   let failure: {readonly failure: AwsFailure; readonly operation: string | undefined; left: number} | undefined
   let canned: {readonly status: number; readonly contentType: string; readonly body: string} | undefined
   let mode: 'answering' | 'silent' | 'resetting' = 'answering'
@@ -165,7 +163,6 @@ export async function startAwsFake({
         failure.left--
         throw new Refusal(failure.failure)
       }
-      if (inFlight > throttledAbove) refuse('ThrottlingException', 'Rate exceeded')
       const {arn} = authenticate(request, raw, 'secretsmanager')
       isLoggedIn = true
       if (request.method !== 'POST' || request.headers['content-type'] !== 'application/x-amz-json-1.1' || !body)
@@ -247,7 +244,6 @@ export async function startAwsFake({
     role: logins.role,
     reject: (with_) => (rejection = with_),
     fail: (with_, times, operation) => (failure = {failure: with_, left: times, operation}),
-    throttleAbove: (limit) => (throttledAbove = limit),
     answer: (status, contentType, body) => (canned = {status, contentType, body}),
     delay: (ms) => (delay = ms),
     silence: () => (mode = 'silent'),

@@ -1,65 +1,18 @@
 import {execFile} from 'node:child_process'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {createServer as createHttpsServer} from 'node:https'
-import {createServer, type AddressInfo, type Server} from 'node:net'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 
 import {DescribeSecretCommand, SecretsManagerClient} from '@aws-sdk/client-secrets-manager'
 import {describe, expect, it, onTestFinished, vi} from 'vitest'
 
-import type {EnvdriftError} from '../../../src/core/errors.ts'
-import type {SecretRef} from '../../../src/core/mapping.ts'
-import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
-import {provider as aws} from '../../../src/providers/aws/index.ts'
-import type {Fetched, Provider} from '../../../src/providers/provider.ts'
 import {exampleCredentials} from '../../fakes/aws.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
-import {everythingOf, gist, readAll, testHost} from '../contract.ts'
-import {emptyAwsEnvironment, startAwsBed, type AwsBed} from './bed.ts'
-
-const ref = (name: string, version?: string): SecretRef => ({
-  vault: 'default',
-  name,
-  ...(version !== undefined && {version}),
-})
-const signal = new AbortController().signal
-
-async function start(options: Parameters<typeof startAwsBed>[0] = {}): Promise<AwsBed> {
-  const bed = await startAwsBed(options)
-  onTestFinished(bed.stop)
-  return bed
-}
-
-async function connect(settings: Settings = {region: 'us-east-1'}, host: Partial<Host> = {}): Promise<Provider> {
-  const provider = await aws.connect({name: 'default', settings}, testHost(host))
-  onTestFinished(provider.close)
-  return provider
-}
-
-async function readOne(provider: Provider, name = 'myapp-production', version?: string): Promise<Fetched> {
-  const [answer] = await readAll(provider, [ref(name, version)])
-  return answer!
-}
-
-async function failureOf(provider: Provider, name?: string): Promise<EnvdriftError> {
-  const answer = await readOne(provider, name)
-  if (answer.kind === 'failed') return answer.error
-  throw new Error(`Expected a failure: ${gist(answer)}`)
-}
-
-/** Listens on a free port of the loopback until the test ends. */
-async function listen(server: Server): Promise<number> {
-  const sockets = new Set<{destroy: () => void}>()
-  server.on('connection', (socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  return (server.address() as AddressInfo).port
-}
+import {everythingOf, gist, readAll} from '../contract.ts'
+import {connect, failureOf, listen, readOne, ref, signal, start} from './asking.ts'
+import {emptyAwsEnvironment, type AwsBed} from './bed.ts'
 
 describe('region', () => {
   async function startWithRegions(): Promise<AwsBed> {
@@ -167,7 +120,7 @@ describe('credentials', () => {
   ])('from a silent %s metadata address are no hang', async (_, variables, address) => {
     await emptyAwsEnvironment()
     for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
-    vi.stubEnv(address, `http://127.0.0.1:${await listen(createServer(() => {}))}`)
+    vi.stubEnv(address, `http://127.0.0.1:${await listen()}`)
     const error = await failureOf(await connect({region: 'us-east-1'}, {callTimeoutMs: 300}))
     expect(error.code).toBe('TIMEOUT')
   })

@@ -35,6 +35,15 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // An installed package, as `npm run test:package` has it; ENVDRIFT_TEST_ENTRY and ENVDRIFT_TEST_NODE name it.
+          name: 'package',
+          include: ['test/{package,commands}/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'servers',
           // Answers of the fake Vault, held against those of the real one.
           include: ['test/servers/**/*.test.ts', 'test/providers/hashicorp/answers.test.ts'],

@@ -6,15 +6,16 @@ import {promisify} from 'node:util'
 import {describe, expect, it} from 'vitest'
 
 import {makeUsualProject} from '../support/project.ts'
-import {runInWorkspace} from '../support/run-envdrift.ts'
+import {program, runInWorkspace} from '../support/run-envdrift.ts'
 import {makeWorkspace} from '../support/workspace.ts'
 
 const root = join(import.meta.dirname, '../..')
+const [node, entry] = program
 const run = promisify(execFile)
 
 it.each(['20.20.2', '22.17.1', '18.0.0'])('on Node %s says which one it needs, and ends with 1', async (version) => {
   const pretend = `data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'${version}'}});Object.defineProperty(process,'version',{value:'v${version}'})`
-  const failure = await run(process.execPath, ['--import', pretend, 'bin/run.js', '--version'], {cwd: root}).then(
+  const failure = await run(node, ['--import', pretend, entry, '--version'], {cwd: root}).then(
     () => undefined,
     (error: unknown) => error as {code: number; stdout: string; stderr: string},
   )
@@ -31,7 +32,7 @@ describe('what is loaded', () => {
     'by %j is no SDK',
     async (...words) => {
       const workspace = makeWorkspace()
-      const {stderr} = await runInWorkspace([process.execPath, '--import', tell, join(root, 'bin/dev.js'), ...words], {
+      const {stderr} = await runInWorkspace([node, '--import', tell, join(root, 'bin/dev.js'), ...words], {
         cwd: workspace.root,
       })
       expect(stderr).toContain('src/cli/main.ts')
@@ -42,7 +43,7 @@ describe('what is loaded', () => {
   it('by a sync with AWS is the SDK of AWS, and no other', async () => {
     const {workspace, env} = await makeUsualProject()
     const {stderr, code} = await runInWorkspace(
-      [process.execPath, '--import', tell, join(root, 'bin/dev.js'), 'sync', '--verify', '--ci'],
+      [node, '--import', tell, join(root, 'bin/dev.js'), 'sync', '--verify', '--ci'],
       {cwd: workspace.root, env},
     )
     expect(code).toBe(0)
@@ -65,9 +66,7 @@ describe('--version and --help', () => {
     ]) {
       const options = {cwd: workspace.root, env: {COLUMNS: '80', OCLIF_COLUMNS: '80'}}
       const [built, source] = await Promise.all(
-        ['bin/run.js', 'bin/dev.js'].map((bin) =>
-          runInWorkspace([process.execPath, join(root, bin), ...words], options),
-        ),
+        [entry, join(root, 'bin/dev.js')].map((bin) => runInWorkspace([node, bin, ...words], options)),
       )
       expect(built).toEqual(source)
       expect(built?.stdout).not.toBe('')
@@ -76,7 +75,7 @@ describe('--version and --help', () => {
 
   it('start the help of sync with what it does, and show examples', async () => {
     const workspace = makeWorkspace()
-    const {stdout} = await runInWorkspace([process.execPath, join(root, 'bin/run.js'), 'sync', '--help'], {
+    const {stdout} = await runInWorkspace([...program, 'sync', '--help'], {
       cwd: workspace.root,
     })
     expect(stdout).toMatch(/^Bring the vault's dotenvx keys/)
@@ -104,7 +103,7 @@ it('keeps tokens, passwords and private keys from the programs that an SDK start
   )
   mkdirSync(join(workspace.home, '.aws'))
   writeFileSync(join(workspace.home, '.aws/config'), `[default]\ncredential_process = ${helper}\n`)
-  const {code} = await runInWorkspace([process.execPath, join(root, 'bin/run.js'), 'sync'], {
+  const {code} = await runInWorkspace([...program, 'sync'], {
     cwd: workspace.root,
     env: {AWS_ENDPOINT_URL: vault.url, ...secrets},
   })

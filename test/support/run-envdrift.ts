@@ -42,8 +42,14 @@ export type Run = {
 
 const project = resolve(import.meta.dirname, '../..')
 
-/** The built program, or what `ENVDRIFT_TEST_ENTRY` names: `bin/dev.js` runs the sources. */
-const entry = (): string => resolve(project, process.env['ENVDRIFT_TEST_ENTRY'] ?? 'bin/run.js')
+/**
+ * The program and the Node that runs it: the built one, by the Node of the tests; or what `ENVDRIFT_TEST_ENTRY` and
+ * `ENVDRIFT_TEST_NODE` name, such as `bin/dev.js`, or an installed package.
+ */
+export const program: readonly [node: string, entry: string] = [
+  process.env['ENVDRIFT_TEST_NODE'] ?? process.execPath,
+  resolve(project, process.env['ENVDRIFT_TEST_ENTRY'] ?? 'bin/run.js'),
+]
 
 /**
  * Run the real program in a workspace, with nothing of the developer's environment.
@@ -54,7 +60,7 @@ const entry = (): string => resolve(project, process.env['ENVDRIFT_TEST_ENTRY'] 
  * @throws Error when it finds one, or when the run lasts over `timeoutMs` (50 s).
  */
 export async function envdrift(args: readonly string[], options: RunOptions): Promise<Run> {
-  return await runInWorkspace([process.execPath, entry(), ...args], options)
+  return await runInWorkspace([...program, ...args], options)
 }
 
 /** {@link envdrift} for any other program: the same environment, the same search. */

@@ -1,5 +1,4 @@
 import {chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
 
 import {describe, expect, it} from 'vitest'
 
@@ -233,15 +232,14 @@ it('two runs at once on one keys file lose no key', async () => {
   const {workspace, vault, env} = await makeProject({
     files: Object.fromEntries(names.map((name) => [`svc/.env.${name}`, 'A=encrypted:xyz\n'])),
   })
-  const {runInWorkspace} = await import('../../support/run-envdrift.ts')
+  const {program, runInWorkspace} = await import('../../support/run-envdrift.ts')
   const {configText} = await import('../../support/project.ts')
   for (const name of names) {
     vault.put(`${name}-key`, keys[name]!.privateKey, 'eu-west-1')
     workspace.write(`${name}.toml`, configText([{secret_name: `${name}-key`, folder_path: 'svc', environment: name}]))
   }
   const script = `for name in ${names.join(' ')}; do "$0" "$1" sync -c $name.toml & done; wait`
-  const bin = join(import.meta.dirname, '../../../bin/run.js')
-  const run = await runInWorkspace(['/bin/sh', '-c', script, process.execPath, bin], {cwd: workspace.root, env})
+  const run = await runInWorkspace(['/bin/sh', '-c', script, ...program], {cwd: workspace.root, env})
   expect(run.stdout.match(/ {2}\+ svc - created\n/g)).toHaveLength(names.length)
   for (const name of names) {
     expect(workspace.read(keysFile)).toContain(`DOTENV_PRIVATE_KEY_${name.toUpperCase()}=${keys[name]!.privateKey}\n`)

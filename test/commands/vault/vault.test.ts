@@ -4,14 +4,12 @@ import {join, resolve} from 'node:path'
 
 import {describe, expect, it} from 'vitest'
 
-import {envdrift, plantKey, runInWorkspace, type Run, type RunOptions} from '../../support/run-envdrift.ts'
+import {envdrift, plantKey, program, runInWorkspace, type Run, type RunOptions} from '../../support/run-envdrift.ts'
 import {makeWorkspace, type Workspace} from '../../support/workspace.ts'
 import {writeCheapVault} from '../../vault/cheap-vault.ts'
 
 const password = 'correct horse battery staple'
 const withPassword = {ENVDRIFT_VAULT_PASSWORD: password}
-const project = resolve(import.meta.dirname, '../../..')
-const program = [process.execPath, resolve(project, process.env['ENVDRIFT_TEST_ENTRY'] ?? 'bin/run.js')] as const
 
 /** A repository with a vault at the default place whose key is cheap to derive. */
 async function workspaceWithVault(files: Readonly<Record<string, string>> = {}): Promise<Workspace> {

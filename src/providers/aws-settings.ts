@@ -60,7 +60,7 @@ export const awsSettings = {
     type: 'boolean',
     trust: 'repository',
     summary:
-      'Ask the endpoints that have IPv6, too. Else AWS_USE_DUALSTACK_ENDPOINT, use_dualstack_endpoint of the profile, false.',
+      'Ask the endpoints that have IPv6, too, where they are others. Else AWS_USE_DUALSTACK_ENDPOINT, use_dualstack_endpoint of the profile, false.',
   },
 } as const satisfies Readonly<Record<string, SettingSpec>>
 

@@ -40,8 +40,8 @@ describe('many secrets', () => {
     const provider = await connect()
     const together = await readAll(provider, refs(2))
     const [alone] = await readAll(provider, refs(1))
-    if (alone?.kind !== 'found') return expect.unreachable(gist(alone!))
-    expect(together[0]).toMatchObject({kind: 'found', version: alone.version})
+    expect(alone).toMatchObject({kind: 'found', version: expect.any(String)})
+    expect(together[0]).toEqual(alone)
   })
 
   it('by name, by ARN and by an ARN without its last letters may be one and the same', async () => {

@@ -38,17 +38,16 @@ export async function emptyAwsEnvironment(): Promise<string> {
 }
 
 /** Leads all hosts of AWS to the fake, by a proxy and a certificate that this process trusts until the test has ended. */
-export async function leadAwsTo(fake: AwsFake): Promise<ConnectProxy> {
+export async function leadAwsTo(fake: AwsFake, options: {readonly login?: string} = {}): Promise<ConnectProxy> {
   const certificate = await serverCertificate([
     '*.us-east-1.amazonaws.com',
     '*.eu-west-1.amazonaws.com',
     '*.cn-north-1.amazonaws.com.cn',
     '*.us-gov-west-1.amazonaws.com',
-    '*.us-east-1.api.aws',
   ])
   const trusted = getCACertificates('default')
   setDefaultCACertificates([...trusted, certificate.certificate])
-  const proxy = await startConnectProxy({target: await fake.listenTls(certificate)})
+  const proxy = await startConnectProxy({target: await fake.listenTls(certificate), ...options})
   onTestFinished(async () => {
     setDefaultCACertificates(trusted)
     await proxy.stop()

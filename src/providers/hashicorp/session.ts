@@ -79,10 +79,13 @@ export function ownSession(
         client.post('auth/token/renew-self', {}, {signal, token: login.token, repeatable: true}),
       ).catch(() => undefined)
       const auth = answer?.status === 200 ? authOf(answer.body, sent) : undefined
-      const {endsAtMs, leaseMs, renewable} = auth ?? login
-      const next: Login = auth === undefined ? login : {...login, endsAtMs, leaseMs, renewable}
+      // No time at all is what Vault says of less than a second.
+      const isLonger = auth?.endsAtMs !== undefined
+      const next: Login = isLonger
+        ? {...login, endsAtMs: auth.endsAtMs, leaseMs: auth.leaseMs, renewable: auth.renewable}
+        : login
       // Vault gives less and less as the longest time comes nearer, and refuses where a policy does not allow it.
-      if (auth === undefined || (endsAtMs ?? Infinity) - (login.endsAtMs ?? 0) < 1000) worn.add(next)
+      if (!isLonger || auth.endsAtMs - (login.endsAtMs ?? 0) < 1000) worn.add(next)
       if (!isEnding(next)) return next
     }
     return bounded(logIn)

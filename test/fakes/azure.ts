@@ -11,6 +11,7 @@ import type {Duplex} from 'node:stream'
 import type {Answer} from './azure/answer.ts'
 import {loginHosts, vaultSuffixes} from './azure/clouds.ts'
 import {azureCliId, makeEntra, type Entra} from './azure/entra.ts'
+import {makeGitHub, type GitHub} from './azure/github.ts'
 import {makeKeyVault, type KeyVault} from './azure/key-vault.ts'
 import {makeManagedIdentity} from './azure/managed-identity.ts'
 import {makeTokens} from './azure/tokens.ts'
@@ -33,6 +34,8 @@ export type FakeAzure = Pick<
   Pick<Entra, 'tenantId' | 'otherTenantId' | 'clientId' | 'principalId' | 'userId' | 'clientSecret' | 'signIn'> & {
     /** Stands in for `HTTPS_PROXY`: the one way to all the hosts that this fake plays. */
     readonly proxyUrl: string
+    /** What GitHub sets for a job that may ask for a token of its own, which the application trusts. */
+    readonly job: GitHub['variables']
     /** The certificate of all its hosts, PEM: to be trusted. */
     readonly certificate: string
     /** What a workload's token file has to hold. */
@@ -81,7 +84,12 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
   const keyVault = makeKeyVault(entra.tenantId, clock, tokens)
   const {tenantId, clientId, principalId} = entra
   const managed = makeManagedIdentity({tenantId, userAssigned: clientId, principalId}, clock, tokens)
-  const {certificate, key} = await serverCertificate([...loginHosts, ...vaultSuffixes.map((suffix) => `*.${suffix}`)])
+  const gitHub = makeGitHub(entra.federatedToken)
+  const {certificate, key} = await serverCertificate([
+    gitHub.host,
+    ...loginHosts,
+    ...vaultSuffixes.map((suffix) => `*.${suffix}`),
+  ])
 
   const hosts: string[] = []
   const sockets = new Set<Duplex>()
@@ -104,7 +112,9 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
           userAgent: request.headers['user-agent'],
           body,
         })
-      : entra.answer(method, url, new URLSearchParams(body))
+      : url.hostname === gitHub.host
+        ? gitHub.answer(url, request.headers.authorization)
+        : entra.answer(method, url, new URLSearchParams(body))
     if (answer === 'reset') request.socket.destroy()
     else send(response, answer)
   }
@@ -142,7 +152,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
       client.destroy()
       return
     }
-    if (port !== '443' || !(keyVault.hasHost(host) || loginHosts.includes(host))) {
+    if (port !== '443' || !(keyVault.hasHost(host) || loginHosts.includes(host) || host === gitHub.host)) {
       client.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
       return
     }
@@ -165,6 +175,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
     ...entra,
     proxyUrl: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
     certificate,
+    job: gitHub.variables,
     federatedToken: entra.federatedToken(),
     makeFederatedToken: entra.federatedToken,
     identityHeader: managed.identityHeader,

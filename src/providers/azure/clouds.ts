@@ -6,6 +6,8 @@ type Cloud = {
   readonly authorityHost: string
   /** What `az cloud set --name` calls it. */
   readonly ofCli: string
+  /** For whom a token of another issuer has to be made. Source: https://learn.microsoft.com/graph/api/resources/federatedidentitycredential */
+  readonly federationAudience: string
 }
 
 /**
@@ -15,12 +17,23 @@ type Cloud = {
  * and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
  */
 export const clouds = {
-  public: {suffix: 'vault.azure.net', authorityHost: 'https://login.microsoftonline.com', ofCli: 'AzureCloud'},
-  china: {suffix: 'vault.azure.cn', authorityHost: 'https://login.chinacloudapi.cn', ofCli: 'AzureChinaCloud'},
+  public: {
+    suffix: 'vault.azure.net',
+    authorityHost: 'https://login.microsoftonline.com',
+    ofCli: 'AzureCloud',
+    federationAudience: 'api://AzureADTokenExchange',
+  },
+  china: {
+    suffix: 'vault.azure.cn',
+    authorityHost: 'https://login.chinacloudapi.cn',
+    ofCli: 'AzureChinaCloud',
+    federationAudience: 'api://AzureADTokenExchangeChina',
+  },
   usgov: {
     suffix: 'vault.usgovcloudapi.net',
     authorityHost: 'https://login.microsoftonline.us',
     ofCli: 'AzureUSGovernment',
+    federationAudience: 'api://AzureADTokenExchangeUSGov',
   },
 } as const satisfies Readonly<Record<string, Cloud>>
 

@@ -23,6 +23,7 @@ export const credentials = {
     ofSdk: 'azuredeveloperclicredential',
     title: 'Azure Developer CLI',
   },
+  'github-oidc': {tenant: true, client: true, title: 'the token of the GitHub job'},
   browser: {tenant: true, client: true, title: 'a login in the browser'},
 } as const satisfies Readonly<Record<string, Kind>>
 

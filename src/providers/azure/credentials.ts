@@ -11,7 +11,13 @@ export type CredentialOptions = Pick<
 >
 
 /** Who is to log in: what the settings say, and the environment with Azure's own variables. */
-export type Account = {readonly tenantId: string | undefined; readonly clientId: string | undefined; readonly env: Env}
+export type Account = {
+  readonly tenantId: string | undefined
+  readonly clientId: string | undefined
+  readonly env: Env
+  /** The token of the CI job that we are. */
+  readonly jobToken: () => Promise<string>
+}
 
 /** The parts of @azure/identity that are used here. */
 export type IdentitySdk = Pick<
@@ -20,6 +26,7 @@ export type IdentitySdk = Pick<
   | 'AzureDeveloperCliCredential'
   | 'AzurePowerShellCredential'
   | 'ChainedTokenCredential'
+  | 'ClientAssertionCredential'
   | 'ClientCertificateCredential'
   | 'ClientSecretCredential'
   | 'CredentialUnavailableError'
@@ -85,7 +92,7 @@ function credentialNamed(
   name: CredentialName,
   sdk: IdentitySdk,
   options: CredentialOptions,
-  {tenantId, clientId, env}: Account,
+  {tenantId, clientId, env, jobToken}: Account,
   isAlone: boolean,
 ): TokenCredential {
   // AZURE_TENANT_ID and AZURE_CLIENT_ID are for machines: a person at a developer tool goes to the tenant of the vault.
@@ -134,6 +141,8 @@ function credentialNamed(
         clientId: needed(client),
         tokenFilePath: needed(env['AZURE_FEDERATED_TOKEN_FILE']),
       })
+    case 'github-oidc':
+      return new sdk.ClientAssertionCredential(needed(tenant), needed(client), jobToken, application)
     case 'managed-identity':
       return new sdk.ManagedIdentityCredential({
         ...options,

@@ -241,7 +241,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 }
 
 async function loadSdk() {
-  const [{SecretClient}, identity, {createDefaultHttpClient}, {setLogLevel}] = await Promise.all([
+  const [{SecretClient}, identity, pipeline, {setLogLevel}] = await Promise.all([
     import('@azure/keyvault-secrets'),
     import('@azure/identity'),
     import('@azure/core-rest-pipeline'),
@@ -249,5 +249,5 @@ async function loadSdk() {
   ])
   // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
   setLogLevel()
-  return {SecretClient, identity, http: createDefaultHttpClient()}
+  return {SecretClient, identity, pipeline, http: pipeline.createDefaultHttpClient()}
 }

@@ -15,7 +15,7 @@ export type FailedLogin = {
   /** `provider.place` */
   readonly place: string
   readonly cloud: CloudName
-  readonly account: Account
+  readonly account: Pick<Account, 'tenantId' | 'clientId' | 'env'>
   /** How long it was allowed to take. */
   readonly timeoutMs: number
   /** What was tried, in this order. */
@@ -27,6 +27,8 @@ export type FailedLogin = {
   readonly entra: Exchange | undefined
   /** Status of the last answer of a metadata address. */
   readonly metadata: number | undefined
+  /** Status of GitHub's answer to who asked it for the token of the job. */
+  readonly job: number | undefined
 }
 
 const set = (value: string | undefined): value is string => value !== undefined && value !== ''
@@ -170,7 +172,7 @@ const noSuchIdentity = (status: number): string =>
   `The metadata address of this machine answered with status ${status}: check client_id or AZURE_CLIENT_ID, and that the identity is assigned to this machine.`
 
 function remediesOf(name: CredentialName, login: FailedLogin): readonly [string, ...string[]] {
-  const {account, metadata} = login
+  const {account, metadata, job} = login
   switch (name) {
     case 'environment':
     case 'client-secret':
@@ -187,6 +189,12 @@ function remediesOf(name: CredentialName, login: FailedLogin): readonly [string,
       return [
         missing(account, 'AZURE_FEDERATED_TOKEN_FILE') ?? unusable('AZURE_FEDERATED_TOKEN_FILE'),
         'On Kubernetes the webhook of workload identity sets them: the pod needs the label azure.workload.identity/use: "true".',
+      ]
+    case 'github-oidc':
+      return [
+        missing(account, 'ACTIONS_ID_TOKEN_REQUEST_URL') ??
+          `GitHub gave the job no token${job === undefined ? '' : ` (status ${job})`}: try again.`,
+        'GitHub sets it for a job with `permissions: {id-token: write}`; a pull request from a fork has none.',
       ]
     case 'managed-identity':
       return metadata === undefined
@@ -208,7 +216,7 @@ function remediesOf(name: CredentialName, login: FailedLogin): readonly [string,
   }
 }
 
-function missing({tenantId, clientId, env}: Account, proof: string): string | undefined {
+function missing({tenantId, clientId, env}: FailedLogin['account'], proof: string): string | undefined {
   const unset = [
     ...(set(tenantId ?? env['AZURE_TENANT_ID']) ? [] : ['AZURE_TENANT_ID (or tenant_id under [vault.azure])']),
     ...(set(clientId ?? env['AZURE_CLIENT_ID']) ? [] : ['AZURE_CLIENT_ID (or client_id)']),

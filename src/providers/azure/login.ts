@@ -11,6 +11,7 @@ import {credentialOf, type Account, type Given, type IdentitySdk} from './creden
 import {entraCodes} from './entra-codes.ts'
 import {troubleOf} from './errors.ts'
 import {claimsOf, identityOf, type Claims} from './identity.ts'
+import {jobToken, type PipelineSdk} from './job-token.ts'
 import {loginError, nobodyThere, notLoggedIn, type Exchange} from './login-errors.ts'
 
 export type Login = {
@@ -43,6 +44,8 @@ type Heard = {
   entra?: Exchange
   /** Status of a metadata address. */
   metadata?: number
+  /** Status of GitHub, asked for the token of the job. */
+  job?: number
   /** Entra asked for more time than a login may take. */
   tooLong?: EnvdriftError
 }
@@ -56,7 +59,7 @@ type Wanted = {readonly scopes: string | string[]; readonly options: GetTokenOpt
  * request of it passes through an HTTP client of ours, which can be ended and which remembers the codes.
  */
 export function makeLogin(
-  sdk: {readonly identity: IdentitySdk; readonly http: HttpClient},
+  sdk: {readonly identity: IdentitySdk; readonly pipeline: PipelineSdk; readonly http: HttpClient},
   {
     place,
     cloud,
@@ -75,7 +78,7 @@ export function makeLogin(
     readonly names: readonly CredentialName[]
     /** Did the setting `credential` name the only one? */
     readonly isNamed: boolean
-    readonly account: Account
+    readonly account: Omit<Account, 'jobToken'>
     /** Where to log in. */
     readonly authorityHost: string
     /** How long the call may take that the login is for. */
@@ -97,14 +100,22 @@ export function makeLogin(
   let heard: Heard = {}
   let wanted: Wanted | undefined
 
-  const http: HttpClient = {
-    sendRequest: async (request) => {
+  /** The SDK's, for requests that end with this login. */
+  const mortal: HttpClient = {
+    sendRequest: (request) => {
       const signals = request.abortSignal === undefined ? [] : [request.abortSignal as AbortSignal]
       request.abortSignal = AbortSignal.any([...signals, closed.signal])
+      return sdk.http.sendRequest(request)
+    },
+  }
+
+  /** The same, for requests to Entra and to metadata addresses. */
+  const http: HttpClient = {
+    sendRequest: async (request) => {
       // A metadata address is asked by http, and that none answers is the normal case.
       const isEntra = request.url.startsWith('https:')
       try {
-        const response = await sdk.http.sendRequest(request)
+        const response = await mortal.sendRequest(request)
         if (isEntra) heard.entra = {status: response.status, codes: entraCodes(response.bodyAsText)}
         else heard.metadata = response.status
         refuseLongWait(response)
@@ -135,6 +146,7 @@ export function makeLogin(
       vaultTenant: options?.tenantId,
       entra: heard.entra,
       metadata: heard.metadata,
+      job: heard.job,
     })
     heard = {}
     try {
@@ -151,7 +163,11 @@ export function makeLogin(
           userAgentOptions: {userAgentPrefix},
         },
         // As at the developer tools, a person without tenant_id goes to the tenant of the vault.
-        inBrowser ? {...account, tenantId: account.tenantId ?? options?.tenantId} : account,
+        {
+          ...account,
+          ...(inBrowser && {tenantId: account.tenantId ?? options?.tenantId}),
+          jobToken: () => jobToken(account.env, cloud, sdk.pipeline, mortal, (status) => (heard.job = status)),
+        },
         (one) => (given = one),
       )
       const known = credential

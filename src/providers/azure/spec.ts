@@ -21,7 +21,7 @@ export const spec: ProviderSpec = {
       trust: 'repository',
       oneOf: Object.keys(credentials),
       summary:
-        'The only login to try: environment, client-secret, client-certificate, workload-identity, managed-identity, azure-cli, azure-powershell, azure-developer-cli or browser. Default: those of AZURE_TOKEN_CREDENTIALS, else the whole chain.',
+        'The only login to try: environment, client-secret, client-certificate, workload-identity, managed-identity, azure-cli, azure-powershell, azure-developer-cli, github-oidc or browser. Default: those of AZURE_TOKEN_CREDENTIALS, else the whole chain.',
     },
     exclude_credentials: {
       type: 'strings',
@@ -55,6 +55,7 @@ export const spec: ProviderSpec = {
     disable_challenge_verification: {
       type: 'boolean',
       trust: 'machine',
+      believes: true,
       summary:
         'For emulators and private endpoints: do not hold the login challenge against the host of the vault. Default false.',
     },
@@ -169,6 +170,7 @@ function loginProblems(settings: Settings): readonly Problem[] {
 
   if (Array.isArray(excluded)) {
     const names = excluded as readonly string[]
+    const needless = names.find((name) => !(chain as readonly string[]).includes(name))
     const unknown = names.filter((name) => !isCredentialName(name))
     if (unknown.length > 0) {
       say(
@@ -180,8 +182,8 @@ function loginProblems(settings: Settings): readonly Problem[] {
         'exclude_credentials',
         'does nothing beside credential, which names the only login to try: remove one of them',
       )
-    } else if (names.includes('browser')) {
-      say('exclude_credentials', 'names browser, which is never tried unless credential names it: remove it')
+    } else if (needless !== undefined) {
+      say('exclude_credentials', `names ${needless}, which is never tried unless credential names it: remove it`)
     } else if (chain.every((name) => names.includes(name))) {
       say('exclude_credentials', 'leaves no login to try')
     }

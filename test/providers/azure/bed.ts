@@ -17,7 +17,7 @@ import {testHost, type Bed} from '../contract.ts'
 const trustedBefore = getCACertificates('default')
 
 /** Variables through which an SDK of Azure's could find a login, a proxy or a log level of this machine. */
-const ambient = /^(AZURE_|IDENTITY_|IMDS_|MSI_|ARM_|SYSTEM_|(HTTPS?|ALL|NO)_PROXY$|DEBUG$|TYPESPEC_)/i
+const ambient = /^(ACTIONS_|AZURE_|IDENTITY_|IMDS_|MSI_|ARM_|SYSTEM_|(HTTPS?|ALL|NO)_PROXY$|DEBUG$|TYPESPEC_)/i
 
 /** Gone when the test has finished. */
 function temporaryDirectory(): string {

@@ -146,6 +146,30 @@ describe('credential', () => {
   })
 })
 
+describe('credential = "github-oidc"', () => {
+  it('logs in with the token of the job, and with nothing that is stored', async () => {
+    const fake = await world((given) => ({
+      ...given.job,
+      AZURE_TENANT_ID: given.tenantId,
+      AZURE_CLIENT_ID: given.clientId,
+    }))
+    expect(await outcomeOf(await connect({credential: 'github-oidc'}))).toBe(
+      'found the value by the token of the GitHub job',
+    )
+    expect(fake.tokenRequests()).toBe(1)
+  })
+
+  it('says what a job lacks that may not ask for one, and what GitHub says', async () => {
+    const fake = await world((given) => ({AZURE_TENANT_ID: given.tenantId, AZURE_CLIENT_ID: given.clientId}))
+    const forbidden = await outcomeOf(await connect({credential: 'github-oidc'}))
+    expect(forbidden).toContain('NOT_LOGGED_IN\nNo login by github-oidc was possible')
+    expect(forbidden).toContain('ACTIONS_ID_TOKEN_REQUEST_URL: not set here')
+    Object.assign(process.env, fake.job, {ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'stale'})
+    expect(await outcomeOf(await connect({credential: 'github-oidc'}))).toContain('no token (status 401)')
+    expect(fake.tokenRequests()).toBe(0)
+  })
+})
+
 describe('exclude_credentials', () => {
   it('leaves out what it names, and keeps the order of the rest', async () => {
     await worldOfAll()

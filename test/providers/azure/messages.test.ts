@@ -134,6 +134,8 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   },
   'NOT_LOGGED_IN: credential = "workload-identity"': async () =>
     (await world({...nobody, AZURE_TENANT_ID: 'x', AZURE_CLIENT_ID: 'x'})).read({credential: 'workload-identity'}),
+  'NOT_LOGGED_IN: credential = "github-oidc"': async () =>
+    (await world({...nobody, AZURE_TENANT_ID: 'x', AZURE_CLIENT_ID: 'x'})).read({credential: 'github-oidc'}),
   'NOT_LOGGED_IN: credential = "managed-identity", and nothing answers': async () =>
     inChild({AZURE_POD_IDENTITY_AUTHORITY_HOST: 'http://127.0.0.1:1'}),
   'NOT_LOGGED_IN: credential = "managed-identity", and it is another': async () =>

@@ -34,6 +34,8 @@ export type Gathered = {
   readonly trustedVaults: readonly string[]
   /** Addresses that receive a token, by provider, as a flag or a variable names them. */
   readonly namedByMachine: ReadonlyMap<string, readonly string[]>
+  /** The same, as the user file names them. */
+  readonly namedByUser: ReadonlyMap<string, readonly string[]>
   readonly ci: boolean
 }
 
@@ -102,6 +104,7 @@ export async function gather(
     sync,
     trustedVaults: readTrustedVaults(port, contents, remarks),
     namedByMachine: namedByMachine(flags, port, specs, chosen),
+    namedByUser: namedByUser(contents, specs),
     ci,
   }
 }
@@ -212,7 +215,7 @@ function defaultDraft(
   const written: Draft =
     tables.length > 0
       ? draftOf(defaultVault, tables)
-      : {name: defaultVault, provider, settings: {}, origins: {}, placeOf: () => top, broken: false}
+      : {name: defaultVault, provider, settings: {}, origins: {}, ofUser: {}, placeOf: () => top, broken: false}
   const settings: Record<string, SettingValue> = {...written.settings}
   const origins: Record<string, Origin> = {...written.origins}
   const before = remarks.mistakes.length
@@ -291,4 +294,19 @@ function namedByMachine(
     ]
   })
   return new Map([[chosen, addresses.filter((address) => address !== undefined)]])
+}
+
+function namedByUser(contents: readonly Contents[], specs: ProviderSpecs): ReadonlyMap<string, readonly string[]> {
+  const tables = contents
+    .filter(({file}) => file.origin === 'user')
+    .flatMap((one) => [...one.tables.values(), ...one.named.values()])
+  return new Map(
+    Object.entries(specs).map(([provider, {settings}]) => [
+      provider,
+      tables
+        .filter((table) => table.provider === provider)
+        .flatMap((table) => Object.entries(table.settings))
+        .flatMap(([key, value]) => (settings[key]?.receivesToken === true && typeof value === 'string' ? [value] : [])),
+    ]),
+  )
 }

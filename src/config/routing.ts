@@ -14,6 +14,8 @@ export type Draft = {
   readonly provider: string
   readonly settings: Settings
   readonly origins: Readonly<Record<string, Origin>>
+  /** What the user file says of this vault, whether it counts or not. */
+  readonly ofUser: Settings
   /** Where a setting stands, for messages; `undefined`: in no file. */
   readonly placeOf: (setting: string | undefined) => Place | undefined
   readonly broken: boolean
@@ -115,6 +117,7 @@ export function draftOf(name: string, tables: readonly VaultTable[]): Draft {
     provider,
     settings,
     origins,
+    ofUser: ours.find(({place}) => place.file.origin === 'user')?.settings ?? {},
     placeOf: (setting) => (setting === undefined ? ours[0]?.place : (places[setting] ?? ours[0]?.place)),
     broken: ours.some(({broken}) => broken),
   }

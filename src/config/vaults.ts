@@ -2,7 +2,7 @@ import {resolve} from 'node:path'
 
 import {isInside} from '../core/inside.ts'
 import type {VaultName} from '../core/mapping.ts'
-import type {SettingValue} from '../core/provider-spec.ts'
+import type {Settings, SettingValue} from '../core/provider-spec.ts'
 import {printable} from '../core/text.ts'
 import type {VaultConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
@@ -13,10 +13,10 @@ import {variableOf} from './variables.ts'
 
 /** The last word of a vault's provider. @returns `undefined` when the vault is unusable (said). */
 export async function resolveVault(draft: Draft, gathered: Gathered): Promise<VaultConfig | undefined> {
-  const {specs, port, ci, trustedVaults, namedByMachine, remarks, base, repository} = gathered
+  const {specs, port, ci, trustedVaults, namedByMachine, namedByUser, remarks, base, repository} = gathered
   const spec = specs[draft.provider]!
   if (draft.broken) return undefined
-  const filled: Record<string, SettingValue> = {...draft.settings}
+  const filled: Record<string, SettingValue> = {...believed(draft, gathered)}
   for (const [key, {default: otherwise}] of Object.entries(spec.settings)) {
     if (otherwise !== undefined) filled[key] ??= resolve(base, otherwise)
   }
@@ -27,6 +27,7 @@ export async function resolveVault(draft: Draft, gathered: Gathered): Promise<Va
     ci,
     trustedVaults,
     namedByMachine: namedByMachine.get(draft.provider) ?? [],
+    namedByUser: namedByUser.get(draft.provider) ?? [],
   })
   const found: Remark[] = problems.map(({text, setting, code}) => ({
     text,
@@ -46,6 +47,42 @@ export async function resolveVault(draft: Draft, gathered: Gathered): Promise<Va
   remarks.warnings.push(...warnings.map((text) => ({text})))
   remarks.mistakes.push(...found)
   return found.length > 0 ? undefined : {name: draft.name, provider: draft.provider, settings}
+}
+
+/**
+ * The settings without what the user file says of another server: that its certificate need not be checked, which
+ * authorities vouch for it. A pull request would otherwise name the server for which that holds.
+ */
+function believed({provider, settings, origins, ofUser}: Draft, gathered: Gathered): Settings {
+  const {specs, port, remarks, trustedVaults, namedByMachine} = gathered
+  const spec = specs[provider]!
+  const key = spec.flags['vault-url']
+  const address = key === undefined ? undefined : settings[key]
+  if (key === undefined || typeof address !== 'string' || origins[key] !== 'repository') return settings
+  const meant = ofUser[key]
+  const {receivesToken} = spec.settings[key]!
+  const clients = spec.addressVariables?.map((name) => port.env[name] ?? '') ?? []
+  const machines = [...trustedVaults, ...(namedByMachine.get(provider) ?? []), ...clients]
+  const isMeant =
+    typeof meant === 'string'
+      ? isSameServer(meant, address)
+      : receivesToken !== true || machines.some((one) => isSameServer(one, address))
+  const others = Object.keys(settings).filter((one) => origins[one] === 'user' && spec.settings[one]?.believes === true)
+  if (isMeant || others.length === 0) return settings
+  const remedy =
+    typeof meant === 'string'
+      ? `they were set for ${printable(meant)}`
+      : `set ${key} beside them, or list the address in trusted_vaults`
+  remarks.warnings.push({
+    text: `${others.join(', ')} of your user file ${others.length === 1 ? 'is' : 'are'} not used for ${printable(address)}, which a file that a pull request can change names: ${remedy}`,
+  })
+  return Object.fromEntries(Object.entries(settings).filter(([one]) => !others.includes(one)))
+}
+
+/** Do both addresses name one host, port and scheme? */
+function isSameServer(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => (URL.canParse(text.trim()) ? new URL(text.trim()).origin : undefined))
+  return a !== undefined && a === b
 }
 
 /**

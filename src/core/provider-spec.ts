@@ -32,6 +32,11 @@ export type SettingSpec = {
   /** For documentation: what it sets, its default, and where that comes from. */
   /** An address that receives a token which we hold: once the machine names one, a repository file may name no other. */
   readonly receivesToken?: true
+  /**
+   * How far the server at the vault's address is believed: what a user file says of it doesn't hold for an address that a
+   * repository file names, unless it is the same, or the machine names it.
+   */
+  readonly believes?: true
   readonly summary: string
 }
 
@@ -67,6 +72,8 @@ export type ProviderSpec = {
     readonly 'project-id'?: string
     readonly token?: true
   }
+  /** Variables in which the service's own client looks for the address. */
+  readonly addressVariables?: readonly string[]
   /** May a secret's name hold a slash? Decides what `a/b=folder` means in pair.txt. */
   readonly slashInNames: boolean
   /** Settings that a later version has: refused as NOT_THERE_YET, never ignored. */
@@ -93,6 +100,8 @@ export type ProviderSpec = {
     readonly ci: boolean
     readonly trustedVaults: readonly string[]
     readonly namedByMachine?: readonly string[]
+    /** Those that the user file names; they count as much where the client's own variables name none. */
+    readonly namedByUser?: readonly string[]
   }) => Resolved
 }
 

@@ -114,7 +114,6 @@ describe('what a provider needs', () => {
       provider: 'hashicorp',
       url: 'https://vault.example.com:8200',
       mount: 'secret',
-      kv_version: 2,
       auth: 'token',
     })
     expect((await failureOf(place, text, {}, {VAULT_ADDR: '   '})).message).toContain('needs an address')
@@ -458,6 +457,71 @@ describe('who may set what', () => {
     expect(warnings).toEqual([])
   })
 
+  it.each<[string, Record<string, string>, string | undefined]>([
+    ['https://mine.example', {}, 'CONFIG_NOT_ALLOWED'],
+    ['https://evil.example', {}, undefined],
+    ['https://mine.example', {VAULT_ADDR: 'https://evil.example'}, undefined],
+    ['https://evil.example', {VAULT_ADDR: 'https://mine.example'}, 'VAULT_ADDRESS_CONFLICT'],
+  ])('C137 a user file with url %j pins as VAULT_ADDR does, and %j stands over it', async (url, env, code) => {
+    const place = await makePlace()
+    await place.write('home/.config/envdrift/config.toml', `[vault.hashicorp]\nurl = "${url}"\n`)
+    const text = `[vault.hashicorp]\nurl = "https://evil.example/"\n${mapping()}`
+    const read = async () => (await vaultsOf(place, text, {ci: true}, env)).warnings
+    const outcome = await read().catch((error: unknown) => (error as {code: string}).code)
+    expect(outcome).toEqual(code ?? [])
+  })
+
+  it('C137 a user file pins for a vault that both files declare', async () => {
+    const place = await makePlace()
+    const declared = (url: string) => `[vaults.team]\nprovider = "hashicorp"\nurl = "${url}"\n`
+    await place.write('home/.config/envdrift/config.toml', declared('https://mine.example'))
+    const text = `[vault.hashicorp]\n${declared('https://evil.example')}${mapping('vault_name = "team"')}`
+    expect((await failureOf(place, text)).code).toBe('CONFIG_NOT_ALLOWED')
+  })
+
+  const loose = 'tls_skip_verify = true\nca_file = "/ca.pem"\n'
+
+  it.each<[string, string, Record<string, string>, boolean]>([
+    ['no address, and nobody names that of the repository', `[vault.hashicorp]\n${loose}`, {}, false],
+    [
+      'another address, though that of the repository is trusted, too',
+      `trusted_vaults = ["https://file.example"]\n[vault.hashicorp]\nurl = "https://mine.example"\n${loose}`,
+      {},
+      false,
+    ],
+    ['the same address', `[vault.hashicorp]\nurl = "https://FILE.example:443/"\n${loose}`, {}, true],
+    ['no address, and VAULT_ADDR names it', `[vault.hashicorp]\n${loose}`, {VAULT_ADDR: 'https://file.example'}, true],
+    [
+      'no address, and trusted_vaults names it',
+      `trusted_vaults = ["https://file.example"]\n[vault.hashicorp]\n${loose}`,
+      {},
+      true,
+    ],
+  ])('the TLS settings of a user file with %s are used or warned of', async (_, user, env, isUsed) => {
+    const place = await makePlace()
+    await place.write('home/.config/envdrift/config.toml', user)
+    const text = `[vault.hashicorp]\nurl = "https://file.example"\n${mapping()}`
+    const {vaults, warnings} = await vaultsOf(place, text, {}, env)
+    expect([
+      vaults['default']?.['tls_skip_verify' as 'provider'],
+      vaults['default']?.['ca_file' as 'provider'],
+    ]).toEqual(isUsed ? [true, '/ca.pem'] : [undefined, undefined])
+    const said = warnings.filter((text) => text.includes('of your user file are not used for https://file.example'))
+    expect(said).toHaveLength(isUsed ? 0 : 1)
+  })
+
+  it('the challenge of another Azure vault is verified, whatever the user file says of its own', async () => {
+    const place = await makePlace()
+    const user = '[vault.azure]\nvault_url = "https://mine.vault.azure.net/"\ndisable_challenge_verification = true\n'
+    await place.write('home/.config/envdrift/config.toml', user)
+    const {vaults, warnings} = await vaultsOf(
+      place,
+      `[vault.azure]\nvault_url = "https://file.vault.azure.net/"\n${mapping()}`,
+    )
+    expect(vaults['default']).not.toHaveProperty('disable_challenge_verification')
+    expect(warnings).toEqual([expect.stringContaining('disable_challenge_verification of your user file is not used')])
+  })
+
   it('C137 lets --vault-url decide', async () => {
     const {vaults, warnings} = await vaultsOf(
       await makePlace(),
@@ -645,7 +709,9 @@ describe('precedence', () => {
       const place = await makePlace()
       const table = (value: string): string =>
         `[vault]\nprovider = "${provider}"\n[vault.${provider}]\n${setting} = "${value}"\n${rest}\n`
-      await place.write('home/.config/envdrift/config.toml', table(user))
+      // Else the address of the user file would be the only one that may get a token.
+      const trusted = setting === 'url' ? `trusted_vaults = ["${file}"]\n` : ''
+      await place.write('home/.config/envdrift/config.toml', trusted + table(user))
       const env = {[variable[0]]: ` ${variable[1]} `}
       const seen = async (text: string, flags: ConfigFlags, environment: Record<string, string>) =>
         (await vaultsOf(place, text, flags, environment)).vaults['default']?.[setting as 'provider']

@@ -77,11 +77,13 @@ export const settings: Readonly<Record<string, SettingSpec>> = {
     type: 'path',
     // Whoever names the authorities says which servers are believed.
     trust: 'machine',
+    believes: true,
     summary: 'File with the certificate authorities (PEM) that the server is checked against. Else VAULT_CACERT.',
   },
   ca_path: {
     type: 'path',
     trust: 'machine',
+    believes: true,
     summary: 'Directory of such files, where there is no ca_file. Else VAULT_CAPATH.',
   },
   client_cert: {
@@ -93,11 +95,13 @@ export const settings: Readonly<Record<string, SettingSpec>> = {
   tls_server_name: {
     type: 'string',
     trust: 'machine',
+    believes: true,
     summary: 'Name that the certificate of the server must have, if not that of url. Else VAULT_TLS_SERVER_NAME.',
   },
   tls_skip_verify: {
     type: 'boolean',
     trust: 'machine',
+    believes: true,
     summary: 'Do not check the certificate of the server; warns on every run. Else VAULT_SKIP_VERIFY. Default false.',
   },
 }

@@ -13,6 +13,7 @@ export const spec: ProviderSpec = {
   title: 'HashiCorp Vault',
   settings: known,
   flags: {'vault-url': 'url', token: true},
+  addressVariables: ['VAULT_ADDR', 'BAO_ADDR'],
   slashInNames: true,
   checkSecretName: (name, version) => {
     if (name.startsWith('/') || name.endsWith('/')) return 'must not start or end with a slash (HashiCorp Vault)'
@@ -50,7 +51,7 @@ function checkAddress(
   credential: string | undefined,
   {problems, warnings}: Findings,
 ): void {
-  const {origins, ci, trustedVaults, namedByMachine = []} = given
+  const {origins, ci, trustedVaults, namedByMachine = [], namedByUser = []} = given
   const ofClient = clientVariable(given.env, 'ADDR')
   const written = typeof given.settings['url'] === 'string' ? given.settings['url'] : ofClient?.text
   const address = written === undefined ? undefined : addressOf(written)
@@ -77,7 +78,8 @@ function checkAddress(
   const isPinned = trustedVaults.some((trusted) => addressOf(trusted)?.server === server)
   // Written as it came, a login in it would be shown.
   const other = ofClient === undefined ? undefined : (addressOf(ofClient.text)?.server ?? '(no address)')
-  const machines = [...trustedVaults, ...namedByMachine].map((one) => addressOf(one)?.server ?? '(no address)')
+  const named = other === undefined ? [...namedByMachine, ...namedByUser] : namedByMachine
+  const machines = [...trustedVaults, ...named].map((one) => addressOf(one)?.server ?? '(no address)')
   const shown = printable(server)
   if (isWritten && other !== undefined && other !== server && !isPinned) {
     // The token in VAULT_TOKEN or ~/.vault-token was made for VAULT_ADDR, and a pull request can change the file.

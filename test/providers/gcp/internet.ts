@@ -20,6 +20,7 @@ export async function startInternet(): Promise<Internet> {
   const {certificate, key} = await serverCertificate([
     '*.googleapis.com',
     'ci.example.com',
+    'localhost',
     '*.europe-west3.rep.googleapis.com',
     'secretmanager.europe-west3.rep.googleapis.com',
   ])
@@ -31,6 +32,7 @@ export async function startInternet(): Promise<Internet> {
       ['secretmanager.europe-west3.rep.googleapis.com:443', service!],
       ...['oauth2', 'sts', 'iamcredentials'].map((name) => [`${name}.googleapis.com:443`, tokens!] as const),
       ['ci.example.com:443', tokens!],
+      [`localhost:${service}`, service!],
     ]),
   )
   return {

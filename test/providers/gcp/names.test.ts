@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest'
 
+import type {Settings} from '../../../src/core/provider-spec.ts'
 import {endpointOf} from '../../../src/providers/gcp/endpoint.ts'
 import {
   parentOf,
@@ -8,6 +9,7 @@ import {
   versionAnswered,
   versionOf,
 } from '../../../src/providers/gcp/resource-name.ts'
+import {spec} from '../../../src/providers/gcp/spec.ts'
 
 describe('resourceNameOf', () => {
   it.each([
@@ -44,6 +46,60 @@ describe('resourceNameOf', () => {
     const name = resourceNameOf('here', {name: 'projects/p/locations/europe-west3/secrets/x'})!
     expect(parentOf(name)).toBe('projects/p/locations/europe-west3')
     expect(secretOf(name)).toBe('projects/p/locations/europe-west3/secrets/x')
+  })
+})
+
+describe('a location of its own', () => {
+  it('is where names without one lie', () => {
+    expect(versionOf(resourceNameOf('here', {name: 'x'}, 'europe-west3')!)).toBe(
+      'projects/here/locations/europe-west3/secrets/x/versions/latest',
+    )
+    expect(versionOf(resourceNameOf('here', {name: 'projects/here/secrets/x'}, 'europe-west3')!)).toBe(
+      'projects/here/secrets/x/versions/latest',
+    )
+  })
+})
+
+describe('settings', () => {
+  const problems = (settings: Settings): readonly (string | undefined)[] =>
+    spec
+      .resolve({settings: {project_id: 'my-project', ...settings}, origins: {}, env: {}, ci: false, trustedVaults: []})
+      .problems.map(({setting}) => setting)
+
+  it.each([
+    {location: 'europe-west3'},
+    {impersonate_service_account: 'ci@my-project.iam.gserviceaccount.com'},
+    {impersonate_service_account: '424242424242-compute@developer.gserviceaccount.com'},
+    {quota_project: 'other-project'},
+    {quota_project: '424242424242'},
+    {credentials_file: '/home/me/key.json'},
+  ])('may be %o', (settings) => {
+    expect(problems(settings)).toEqual([])
+  })
+
+  it.each([
+    {location: 'europe-west3.rep.example.com/'},
+    {location: 'evil.example#'},
+    {location: ''},
+    {impersonate_service_account: 'ci'},
+    {impersonate_service_account: '../../x:signBlob?@y'},
+    {impersonate_service_account: 'ci@my-project.iam.gserviceaccount.com/keys'},
+    {quota_project: 'my project'},
+    {quota_project: 'my-project\r\nauthorization: x'},
+  ])('may not be %o, since it becomes part of an address or a header', (settings) => {
+    expect(problems(settings)).toEqual(Object.keys(settings))
+  })
+
+  it('are of the machine where they name files or endpoints, and of the repository where they name roles and places', () => {
+    const trust = Object.fromEntries(Object.entries(spec.settings).map(([name, setting]) => [name, setting.trust]))
+    expect(trust).toEqual({
+      project_id: 'repository',
+      location: 'repository',
+      credentials_file: 'machine',
+      impersonate_service_account: 'repository',
+      quota_project: 'repository',
+      api_endpoint: 'machine',
+    })
   })
 })
 

@@ -43,11 +43,22 @@ const notRun: Readonly<Record<string, string>> = {
   'docs/providers/aws.md: aws sso login': 'needs an AWS account',
   'docs/providers/aws.md: envdrift sync --verify --ci': 'needs an AWS account; examples/aws runs the same',
   'docs/providers/azure.md: az login': 'needs an Azure account',
+  'docs/providers/azure.md: az role assignment create --role "Key Vault Secrets Officer" --assignee-object-id "$(az ad signed-in-user show --query id --output tsv)" --assignee-principal-type User --scope "$(az keyvault show --name my-keyvault --query id --output tsv)"':
+    'needs an Azure account',
   'docs/providers/azure.md: envdrift sync --verify --ci': 'needs an Azure account; examples/azure runs the same',
-  'docs/providers/azure.md: export AZURE_TOKEN_CREDENTIALS=AzureCliCredential': 'needs an Azure account',
-  'docs/providers/azure.md: az role assignment create --role "Key Vault Secrets User" --assignee OBJECT-ID --scope "$(az keyvault show --name my-keyvault --query id --output tsv)"':
+  'docs/providers/azure.md: az login --tenant myorg.onmicrosoft.com': 'needs an Azure account',
+  'docs/providers/azure.md: az ad app create --display-name envdrift-verify --query appId --output tsv':
+    'needs an Azure account',
+  'docs/providers/azure.md: az ad app federated-credential create --id CLIENT-ID --parameters federated.json':
+    'needs an Azure account',
+  'docs/providers/azure.md: az cloud set --name AzureUSGovernment': 'needs an Azure account',
+  'docs/providers/azure.md: az role assignment create --role "Key Vault Secrets User" --assignee-object-id OBJECT-ID --assignee-principal-type ServicePrincipal --scope "$(az keyvault show --name my-keyvault --query id --output tsv)/secrets/myapp-key"':
     'needs an Azure account',
   'docs/providers/azure.md: az keyvault set-policy --name my-keyvault --object-id OBJECT-ID --secret-permissions get':
+    'needs an Azure account',
+  'docs/providers/azure.md: az role assignment create --role "Key Vault Secrets Officer" --assignee-object-id OBJECT-ID --assignee-principal-type User --scope "$(az keyvault show --name my-keyvault --query id --output tsv)"':
+    'needs an Azure account',
+  'docs/providers/azure.md: az keyvault secret set-attributes --vault-name my-keyvault --name myapp-key --version VERSION --enabled false':
     'needs an Azure account',
   'docs/providers/hashicorp.md: export VAULT_ADDR=https://vault.example.com:8200': 'needs a Vault',
   'docs/providers/hashicorp.md: envdrift sync --verify --ci': 'needs a Vault; examples/hashicorp runs the same',

@@ -1,0 +1,74 @@
+import {statSync} from 'node:fs'
+import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+
+import {describe, expect, it} from 'vitest'
+
+import {registry} from '../../src/providers/registry.ts'
+import {program, runInWorkspace, type RunOptions} from '../support/run-envdrift.ts'
+import {makeWorkspace} from '../support/workspace.ts'
+import {installed} from './installed.ts'
+import {rebuild} from './rebuilt.ts'
+import {openShop} from './shop.ts'
+
+/** Names every module on stderr as it is loaded, however it is. */
+const tell = `data:text/javascript,import{registerHooks}from'node:module';registerHooks({load(url,context,next){process.stderr.write('LOADED '+url+'\\n');return next(url,context)}})`
+
+const {packagesIn} = await rebuild()
+
+/** Packages that only one provider is there for. `local` needs none. */
+const sdks: Readonly<Record<string, RegExp>> = {
+  azure: /^@azure\/|^@typespec\//,
+  aws: /^@aws-sdk\/|^@smithy\//,
+  hashicorp: /^node-vault$|^axios$/,
+  gcp: /^@google-cloud\/|^google-|^@grpc\//,
+}
+
+/** Whose SDK a provider uses that has none of its own name. */
+const familyOf = (provider: string): string => provider.split('-')[0]!
+
+/** What a run of the installed program loads: files below dist, and the packages in them. */
+async function loadedBy(
+  words: readonly string[],
+  options: RunOptions,
+): Promise<{readonly files: readonly string[]; readonly packages: readonly string[]}> {
+  const [node, entry] = program
+  const {stderr} = await runInWorkspace([node, '--import', tell, entry, ...words], options)
+  const below = join(installed, 'dist/')
+  const files = [...stderr.matchAll(/^LOADED (file:\S+)$/gm)]
+    .map(([, url]) => fileURLToPath(url!))
+    .filter((path) => path.startsWith(below))
+    .map((path) => path.slice(below.length).replaceAll('\\', '/'))
+  return {files, packages: [...new Set(files.flatMap((file) => packagesIn(file)))]}
+}
+
+describe('what the installed program loads', () => {
+  it.each(['--version', '--help', '-h', '', 'sync --help', 'sync -h', 'vault set --help'])(
+    'for "%s" is its entry: no package, so no SDK and no oclif',
+    async (line) => {
+      const words = line === '' ? [] : line.split(' ')
+      const {files, packages} = await loadedBy(words, {cwd: makeWorkspace().root})
+      expect(files).toContain('start.js')
+      const bytes = files.reduce((sum, file) => sum + statSync(join(installed, 'dist', file)).size, 0)
+      expect(bytes).toBeLessThan(6_000)
+      expect(packages).toEqual([])
+    },
+  )
+
+  it.each([['snyc'], ['sync', '--nope'], ['mappings', '--nope']])(
+    'for the mistake %j %j is no SDK',
+    async (...words) => {
+      const {packages} = await loadedBy(words, {cwd: makeWorkspace().root})
+      expect(packages).toContain('@oclif/core')
+      expect(packages.filter((name) => Object.values(sdks).some((sdk) => sdk.test(name)))).toEqual([])
+    },
+  )
+
+  it.each(Object.keys(registry))('for a sync with %s is its SDK, and nobody else’s', async (provider) => {
+    const {workspace, env} = await openShop(provider)
+    const {packages} = await loadedBy(['sync', '--verify', '--ci', '-p', provider], {cwd: workspace.root, env})
+    const families = Object.keys(sdks).filter((family) => packages.some((name) => sdks[family]!.test(name)))
+    expect(families).toEqual(Object.keys(sdks).filter((family) => family === familyOf(provider)))
+    expect(packages).not.toContain('ajv')
+  })
+})

@@ -101,6 +101,18 @@ it('asks for the password once at a terminal, however many services there are', 
   expect(stdout).not.toContain(password.reveal())
 })
 
+it('P4 asks nobody for the password with --ci, though a terminal is there', async () => {
+  const {workspace} = await makeMonorepo(['auth'])
+  const {code, stdout} = await envdrift(['sync', '--ci'], {
+    cwd: workspace.root,
+    tty: true,
+    answers: [{after: /Password of the vault .*: /, type: `${password.reveal()}\r`}],
+  })
+  expect(code).toBe(1)
+  expect(stdout).toContain('needs a password, and none was given')
+  expect(stdout).not.toContain('Password of the vault')
+})
+
 it('V5 P4 fails every row of a vault that does not open, and writes nothing', async () => {
   const {workspace, keyOf} = await makeMonorepo(['auth', 'api'])
   await run(workspace, ['vault', 'set', 'auth-key'], keyOf('auth'))

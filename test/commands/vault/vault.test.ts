@@ -141,6 +141,13 @@ describe('vault set and get', () => {
     expect(await vault(workspace, ['rm', 'myapp-production'])).toMatchObject({code: 1})
   })
 
+  it('takes what stands behind -- for a name, though it looks like a flag', async () => {
+    const workspace = await workspaceWithVault()
+    const behind = await vault(workspace, ['get', '--', '--detailed-exitcode'])
+    expect(behind).toMatchObject({code: 1, stderr: expect.stringContaining('no secret named --detailed-exitcode')})
+    expect(await vault(workspace, ['get', '--detailed-exitcode', '--', '--json'])).toMatchObject({code: 6, stdout: ''})
+  })
+
   it('I5 says not found for a name that is not there', async () => {
     const workspace = await workspaceWithVault()
     const run = await vault(workspace, ['get', 'myapp-production', '--json', '--detailed-exitcode'])

@@ -23,7 +23,11 @@ export async function startConnectProxy(
   server.on('connect', (request, socket: Socket) => {
     asked.push(request.url ?? '')
     socket.on('error', () => {})
-    if (options.silent === true) return
+    if (options.silent === true) {
+      // Without reading it would not notice that the client goes away.
+      socket.resume().on('end', () => socket.destroy())
+      return
+    }
     const wanted = options.login && `Basic ${Buffer.from(options.login).toString('base64')}`
     const status = wanted !== undefined && request.headers['proxy-authorization'] !== wanted ? 407 : options.status
     if (status !== undefined) {

@@ -1,0 +1,187 @@
+import {describe, expect, it} from 'vitest'
+
+import type {Env, Origin, Settings} from '../../../src/core/provider-spec.ts'
+import {spec} from '../../../src/providers/hashicorp/spec.ts'
+
+const url = 'https://vault.example.com:8200'
+
+/** What comes of settings that a repository file has, unless `origins` says otherwise. */
+function resolve(
+  settings: Settings,
+  {
+    env = {},
+    origins,
+    ci = false,
+    trustedVaults = [],
+  }: {env?: Env; origins?: Record<string, Origin>; ci?: boolean; trustedVaults?: readonly string[]} = {},
+) {
+  const from = Object.fromEntries(Object.keys(settings).map((key): [string, Origin] => [key, 'repository']))
+  return spec.resolve({settings, origins: {...from, ...origins}, env, ci, trustedVaults})
+}
+const problemsOf = (...args: Parameters<typeof resolve>): readonly string[] =>
+  resolve(...args).problems.map(({code = 'CONFIG_INVALID', text}) => `${code} ${text}`)
+
+describe('who may set what', () => {
+  it.each([
+    'secret_id',
+    'secret_id_file',
+    'jwt',
+    'jwt_file',
+    'password',
+    'ca_file',
+    'ca_path',
+    'client_cert',
+    'client_key',
+    'tls_server_name',
+    'tls_skip_verify',
+  ])('keeps %s from files that a pull request can change', (key) => {
+    expect(spec.settings[key]?.trust).toBe('machine')
+  })
+
+  const found: readonly (readonly [string, Settings])[] = [
+    ["GitHub's token", {auth: 'jwt', role: 'myapp-ci', jwt_audience: 'https://vault.example.com'}],
+    ["GitHub's token", {auth: 'oidc', role: 'myapp-ci'}],
+    ['service account', {auth: 'kubernetes', role: 'myapp'}],
+    ['password', {auth: 'userpass', username: 'alice'}],
+    ['password', {auth: 'ldap', username: 'alice'}],
+  ]
+  it.each(found)('C137 sends %s to no address that such a file alone names', (credential, settings) => {
+    const [problem = ''] = problemsOf({url, ...settings})
+    expect(problem).toMatch(/^CONFIG_NOT_ALLOWED url /)
+    expect(problem).toContain(credential)
+    // the machine agrees, in each way that it can
+    expect(problemsOf({url, ...settings}, {env: {VAULT_ADDR: url}})).toEqual([])
+    expect(problemsOf({url, ...settings}, {trustedVaults: [url]})).toEqual([])
+    expect(problemsOf({url, ...settings}, {origins: {url: 'environment'}})).toEqual([])
+    expect(problemsOf({url, ...settings}, {origins: {url: 'user'}})).toEqual([])
+    expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([])
+  })
+
+  it.each([
+    ['approle', {auth: 'approle', role_id: 'role'}, {VAULT_SECRET_ID: 'secret'}],
+    ['a token that the pipeline hands over', {auth: 'jwt'}, {VAULT_ID_TOKEN: 'token'}],
+    ['token', {}, {VAULT_TOKEN: 'token'}],
+  ] as const)('C137 warns in CI of an address that nobody pins, with %s', (_, settings, env) => {
+    expect(problemsOf({url, ...settings}, {env, ci: true})).toEqual([])
+    expect(resolve({url, ...settings}, {env, ci: true}).warnings).toEqual([
+      expect.stringContaining('ENVDRIFT_TRUSTED_VAULTS'),
+    ])
+    expect(resolve({url, ...settings}, {env}).warnings).toEqual([])
+  })
+
+  it.each(['jwt', 'approle', 'kubernetes', 'cert'])(
+    'C137 refuses another address than VAULT_ADDR, for %s too',
+    (auth) => {
+      const [problem = ''] = problemsOf({url: 'https://evil.example.com', auth}, {env: {VAULT_ADDR: url}})
+      expect(problem).toMatch(/^VAULT_ADDRESS_CONFLICT/)
+    },
+  )
+
+  it('compares addresses by their server, not by the namespace behind /v1', () => {
+    expect(problemsOf({url: `${url}/v1/team1`}, {env: {VAULT_ADDR: url}})).toEqual([])
+    expect(problemsOf({url: 'https://evil.example.com/v1/team1'}, {env: {VAULT_ADDR: url}})).toHaveLength(1)
+  })
+})
+
+describe('a login', () => {
+  it.each([
+    [{auth: 'approle'}, 'role_id'],
+    [{auth: 'kubernetes'}, 'role'],
+    [{auth: 'userpass', password: 'x'}, 'username'],
+    [{auth: 'cert', client_cert: '/c'}, 'client_key'],
+  ])('says what %j lacks', (settings, key) => {
+    expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining(`needs ${key}`)])
+  })
+
+  it.each([
+    [{role: 'x'}, 'role means nothing to auth = "token"'],
+    [{auth: 'approle', role_id: 'x', role: 'y'}, 'role means nothing to auth = "approle"'],
+    [{auth: 'jwt', role_id: 'x'}, 'role_id means nothing to auth = "jwt"'],
+    [{auth: 'kubernetes', role: 'x', jwt_audience: 'y'}, 'jwt_audience means nothing'],
+    [{auth: 'token', auth_mount: 'x'}, 'auth_mount means nothing'],
+  ])('ignores no setting of another one: %j', (settings, expected) => {
+    expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining(expected)])
+  })
+
+  it('takes no two sources of one credential', () => {
+    const settings = {auth: 'approle', role_id: 'x', secret_id: 'a', secret_id_file: '/b'}
+    expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([
+      expect.stringContaining('both secret_id and secret_id_file'),
+    ])
+  })
+
+  it('prefers its settings to the variables that stand for them', () => {
+    const env = {VAULT_ADDR: url, VAULT_ROLE_ID: 'other', VAULT_SECRET_ID: 'other'}
+    const {settings, problems} = resolve({auth: 'approle', role_id: 'ours', secret_id_file: '/ours'}, {env})
+    expect(problems).toEqual([])
+    expect([settings['role_id'], settings['secret_id']]).toEqual(['ours', undefined])
+  })
+})
+
+describe("variables of Vault's client, and of OpenBao's", () => {
+  it('fill in what no setting says', () => {
+    const env = {
+      VAULT_ADDR: url,
+      VAULT_NAMESPACE: '/team1/',
+      VAULT_CACERT: '/ca.pem',
+      VAULT_CAPATH: '/ca',
+      VAULT_CLIENT_CERT: '/cert.pem',
+      VAULT_CLIENT_KEY: '/key.pem',
+      VAULT_TLS_SERVER_NAME: 'vault.internal',
+      VAULT_SKIP_VERIFY: 'true',
+    }
+    const {settings, problems} = resolve({}, {env})
+    expect(problems).toEqual([])
+    expect(settings).toMatchObject({
+      url,
+      namespace: 'team1',
+      ca_file: '/ca.pem',
+      client_cert: '/cert.pem',
+      client_key: '/key.pem',
+      tls_server_name: 'vault.internal',
+      tls_skip_verify: true,
+    })
+    // A file of authorities comes before a directory of them.
+    expect(settings).not.toHaveProperty('ca_path')
+  })
+
+  it('give way to settings of the same kind: a configured directory of authorities is the only one', () => {
+    const {settings} = resolve({ca_path: '/ours'}, {env: {VAULT_ADDR: url, VAULT_CACERT: '/theirs.pem'}})
+    expect(settings).toMatchObject({ca_path: '/ours'})
+    expect(settings).not.toHaveProperty('ca_file')
+  })
+
+  it.each<[string, Env, string]>([
+    ['BAO_X where it is alone', {BAO_ADDR: url, BAO_NAMESPACE: 'bao'}, 'bao'],
+    [
+      'BAO_X first where BAO_ADDR names the server',
+      {BAO_ADDR: url, BAO_NAMESPACE: 'bao', VAULT_NAMESPACE: 'vault'},
+      'bao',
+    ],
+    ['VAULT_X for OpenBao, which falls back to it', {BAO_ADDR: url, VAULT_NAMESPACE: 'vault'}, 'vault'],
+    [
+      'VAULT_X first where VAULT_ADDR names the server',
+      {VAULT_ADDR: url, BAO_ADDR: 'https://b.example', BAO_NAMESPACE: 'bao', VAULT_NAMESPACE: 'vault'},
+      'vault',
+    ],
+  ])('are read as %s', (_, env, expected) => {
+    expect(resolve({}, {env}).settings).toMatchObject({url, namespace: expected})
+  })
+
+  it.each([
+    ['VAULT_CLIENT_TIMEOUT', 'soon'],
+    ['VAULT_CLIENT_TIMEOUT', '0'],
+    ['VAULT_MAX_RETRIES', '-1'],
+    ['VAULT_MAX_RETRIES', 'many'],
+    ['VAULT_SKIP_VERIFY', 'perhaps'],
+  ])('are said when they are wrong: %s=%s', (name, value) => {
+    expect(problemsOf({}, {env: {VAULT_ADDR: url, [name]: value}})).toEqual([expect.stringContaining(name)])
+  })
+
+  it.each([{client_cert: '/c'}, {client_key: '/k'}])(
+    'and settings want certificate and key together: %j',
+    (settings) => {
+      expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining('of no use without')])
+    },
+  )
+})

@@ -63,9 +63,22 @@ const notRun: Readonly<Record<string, string>> = {
   'docs/providers/hashicorp.md: export VAULT_ADDR=https://vault.example.com:8200': 'needs a Vault',
   'docs/providers/hashicorp.md: envdrift sync --verify --ci': 'needs a Vault; examples/hashicorp runs the same',
   'docs/providers/hashicorp.md: vault print token | envdrift sync --verify --ci --token -': 'needs a Vault',
-  'docs/providers/gcp.md: gcloud auth application-default login': 'needs a GCP account',
+  'docs/providers/gcp.md: gcloud auth login': 'needs a GCP account',
+  'docs/providers/gcp.md: gcloud secrets create myapp-key --project=my-gcp-project --replication-policy=automatic --data-file=services/myapp/.env.keys':
+    'needs a GCP account',
   'docs/providers/gcp.md: envdrift sync --verify --ci': 'needs a GCP account; examples/gcp runs the same',
+  'docs/providers/gcp.md: gcloud auth application-default login': 'needs a GCP account',
+  'docs/providers/gcp.md: gcloud iam workload-identity-pools create ci --project=my-gcp-project --location=global':
+    'needs a GCP account',
+  'docs/providers/gcp.md: gcloud iam workload-identity-pools providers create-oidc gitlab --project=my-gcp-project --location=global \\':
+    'needs a GCP account',
+  'docs/providers/gcp.md: gcloud iam service-accounts create envdrift-verify --project=my-gcp-project':
+    'needs a GCP account',
+  'docs/providers/gcp.md: gcloud services enable iamcredentials.googleapis.com --project=my-gcp-project':
+    'needs a GCP account',
   'docs/providers/gcp.md: gcloud secrets add-iam-policy-binding myapp-key --project=my-gcp-project --member=serviceAccount:envdrift-verify@my-gcp-project.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor':
+    'needs a GCP account',
+  'docs/providers/gcp.md: gcloud secrets versions add myapp-key --project=my-gcp-project --data-file=services/myapp/.env.keys':
     'needs a GCP account',
   'docs/providers/local.md: envdrift vault init': 'asks for a password; examples/local runs the same',
   'docs/providers/local.md: git add .envdrift envdrift.toml': 'needs the vault of the block before',

@@ -1,7 +1,7 @@
 import {EnvdriftError} from '../core/errors.ts'
 import {principalPlaceholder} from '../core/provider-spec.ts'
 import {shellWord} from '../core/shell-word.ts'
-import {type Asked, causeOf, nameOf, sentenceOf} from './aws-errors.ts'
+import {type Asked, causeOf, isDenial, nameOf, sentenceOf} from './aws-errors.ts'
 
 /** What was refused. */
 export type Refused = Asked & {
@@ -64,7 +64,7 @@ export function denial(error: unknown, refused: Refused): EnvdriftError {
     return new EnvdriftError(
       'FORBIDDEN',
       `AWS may not use the KMS key of ${secret} for us (${place}, ${nameOf(error)})${said}`,
-      {suggestions: kmsAdvice(refused), cause: causeOf(error)},
+      {suggestions: kmsAdvice(error, refused), cause: causeOf(error)},
     )
   }
   return new EnvdriftError(
@@ -128,11 +128,10 @@ function otherAccount(
   ]
 }
 
-function kmsAdvice({verb, region, kmsKeyCommand}: Refused): readonly [string, ...string[]] {
+function kmsAdvice(error: unknown, {verb, region, kmsKeyCommand, secret}: Refused): readonly [string, ...string[]] {
   const operations = verb === 'read' ? 'Decrypt' : 'Decrypt GenerateDataKey'
-  return [
-    `Allow it with \`aws kms create-grant --key-id "$(${kmsKeyCommand})" --operations ${operations} --grantee-principal ${principalPlaceholder} --region ${region}\`, or allow kms:${operations.replace(' ', ' and kms:')} in a policy.`,
-    'Check that the KMS key is enabled.',
-    'From another account: the default key aws/secretsmanager works in its own account only; give the secret a key of its own.',
-  ]
+  const key = `--key-id "$(${kmsKeyCommand})" --region ${region}`
+  const allow = `Allow it with \`aws kms create-grant ${key} --operations ${operations} --grantee-principal ${principalPlaceholder}\`, or allow kms:${operations.replace(' ', ' and kms:')} in a policy.`
+  const enable = `See whether the key of ${secret} is enabled with \`aws kms describe-key ${key}\`.`
+  return isDenial(error) ? [allow, enable] : [enable, allow]
 }

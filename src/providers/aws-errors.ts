@@ -160,7 +160,7 @@ export function networkError(
   if (code === proxyRefusal) {
     return new EnvdriftError(
       'UNREACHABLE',
-      `The proxy lets us not through to ${place} (status ${String(statusCode)})`,
+      `The proxy does not let us through to ${place} (status ${String(statusCode)})`,
       {
         suggestions: [
           statusCode === 407

@@ -25,9 +25,8 @@ export type LoginDoing = {
   readonly profile: string | undefined
   readonly env: Env
   readonly trouble: LastTrouble
-  readonly doing: 'finding credentials' | 'assuming the role'
-  /** The role of the settings. */
-  readonly roleArn?: string
+  /** The role that was asked for. */
+  readonly assuming: {readonly role: string; readonly kind: 'plain' | 'with a code' | 'web identity'} | undefined
   readonly source: Source
 }
 
@@ -58,7 +57,7 @@ export async function loginError(error: unknown, given: LoginDoing): Promise<Env
 
 function hiddenTrouble(error: unknown, {place, region, trouble}: LoginDoing): EnvdriftError | undefined {
   if (trouble === undefined || !nameOf(error).endsWith('ProviderError')) return undefined
-  const asked = `the login for ${place}`
+  const asked = `The login for ${place}`
   if ('thrown' in trouble) {
     return trouble.thrown instanceof EnvdriftError
       ? trouble.thrown
@@ -69,33 +68,41 @@ function hiddenTrouble(error: unknown, {place, region, trouble}: LoginDoing): En
 }
 
 /** STS knows who asks, and says no. */
-function refusedBySts(error: unknown, {place, roleArn, env, source, doing}: LoginDoing): EnvdriftError {
+function refusedBySts(error: unknown, {place, assuming}: LoginDoing): EnvdriftError {
   const sentence = sentenceOf(error) ?? ''
-  const [, who = '', , on] =
-    /User: (\S+) is not authorized to perform: (sts:\w+)(?: on resource: (\S+))?/.exec(sentence) ?? []
-  const role = on ?? (doing === 'assuming the role' ? roleArn : undefined) ?? (env['AWS_ROLE_ARN'] || 'the role')
+  const [, who = '', on] =
+    /User: (\S+) is not authorized to perform: sts:\w+(?: on resource: (\S+))?/.exec(sentence) ?? []
+  const role = on ?? assuming?.role ?? ''
+  const roleName = shellWord(role.split('/').at(-1)!)
   const caller = callerOf(who)
-  const trust =
-    who === ''
-      ? `Check that ${role} trusts this issuer, this audience and this subject: \`aws iam get-role --role-name ${shellWord(role.split('/').at(-1)!)} --query Role.AssumeRolePolicyDocument\`.`
-      : `Let the role trust us: add ${statement({Principal: {AWS: who}, Action: 'sts:AssumeRole'})} with \`aws iam update-assume-role-policy --role-name ${shellWord(role.split('/').at(-1)!)} --policy-document file://TRUST_POLICY\`.`
-  const allow =
-    caller?.kind === 'user' || caller?.kind === 'role'
-      ? [
-          `And let us assume it: \`aws iam put-${caller.kind}-policy --${caller.kind}-name ${shellWord(caller.name)} --policy-name envdrift-assume --policy-document ${shellWord(`{"Version":"2012-10-17","Statement":[${statement({Action: 'sts:AssumeRole', Resource: role})}]}`)}\`.`,
-        ]
-      : []
+  const shownTrust = `\`aws iam get-role --role-name ${roleName} --query Role.AssumeRolePolicyDocument\``
+
+  const advice: string[] = []
+  if (assuming?.kind === 'with a code')
+    advice.push('A one-time code is good once, for half a minute: run the command again with the next one.')
+  if (assuming?.kind === 'web identity')
+    advice.push(`Check that the role trusts the issuer, the audience and the subject of the token: ${shownTrust}.`)
+  else if (who === '') advice.push(`Check whom the role trusts: ${shownTrust}.`)
+  else {
+    advice.push(
+      `Let the role trust us: add ${statement({Principal: {AWS: who}, Action: 'sts:AssumeRole'})} with \`aws iam update-assume-role-policy --role-name ${roleName} --policy-document file://TRUST_POLICY\`.`,
+    )
+  }
+  if (caller?.kind === 'user' || caller?.kind === 'role') {
+    const policy = `{"Version":"2012-10-17","Statement":[${statement({Action: 'sts:AssumeRole', Resource: role})}]}`
+    advice.push(
+      `And let us assume it: \`aws iam put-${caller.kind}-policy --${caller.kind}-name ${shellWord(caller.name)} --policy-name envdrift-assume-${roleName} --policy-document ${shellWord(policy)}\`.`,
+    )
+  }
+  if (assuming?.kind === 'plain')
+    advice.push(
+      'A role that asks for an external id: set external_id. One that asks for a one-time code: use a profile with mfa_serial.',
+    )
+  const [first = 'Log in another way.', ...more] = advice
   return new EnvdriftError(
     'LOGIN_REFUSED',
-    `AWS refused the login as ${printable(role)} by ${source.credential} (login for ${place}, ${nameOf(error)})${sentence === '' ? '' : `: ${sentence}`}`,
-    {
-      suggestions: [
-        trust,
-        ...allow,
-        'A role that asks for an external id: set external_id. One that asks for a one-time code: use a profile with mfa_serial.',
-      ],
-      cause: causeOf(error),
-    },
+    `AWS does not give us the role ${printable(role)} (login for ${place}, ${nameOf(error)})${sentence === '' ? '' : `: ${sentence}`}`,
+    {suggestions: [first, ...more], cause: causeOf(error)},
   )
 }
 

@@ -9,6 +9,10 @@ export type Source = {
   readonly logInAgain: string
 }
 
+const webIdentity = 'web identity token file'
+const freshToken =
+  'Get a fresh token into the file of AWS_WEB_IDENTITY_TOKEN_FILE; in GitHub Actions, run aws-actions/configure-aws-credentials again.'
+
 /**
  * Reads the marks that the SDK puts on credentials for its user agent.
  *
@@ -32,11 +36,7 @@ export function sourceOf(credentials: object | undefined, profile: string | unde
     }
   }
   if (marks.includes('CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN')) {
-    return {
-      credential: 'web identity token file',
-      logInAgain:
-        'Get a fresh token into the file of AWS_WEB_IDENTITY_TOKEN_FILE; in GitHub Actions, run aws-actions/configure-aws-credentials again.',
-    }
+    return {credential: webIdentity, logInAgain: freshToken}
   }
   if (marks.some((mark) => mark.startsWith('CREDENTIALS_PROFILE'))) {
     return {
@@ -57,6 +57,9 @@ export function sourceOf(credentials: object | undefined, profile: string | unde
       credential: isPod ? 'EKS pod identity' : 'ECS task role',
       logInAgain: 'It is renewed by itself: run the command again, and check that the role still exists.',
     }
+  }
+  if (credentials === undefined && env['AWS_WEB_IDENTITY_TOKEN_FILE'] && profile === undefined) {
+    return {credential: webIdentity, logInAgain: freshToken}
   }
   if (credentials === undefined)
     return {credential: 'no login', logInAgain: `Log in with \`aws sso login ${option}\`, or set AWS_ACCESS_KEY_ID.`}

@@ -72,11 +72,14 @@ export function makeLogin({
   const clientConfig = {...client, requestHandler: watched.http}
   const stsConfig = {...clientConfig, region, ...endpoints(settings, host.env)}
   const codes = new Map<string, string>()
+  /** The role that is asked for, or was last. */
+  let assuming: LoginDoing['assuming']
 
   async function assume(source: AwsCredentials, params: AssumeRole): Promise<AwsCredentials> {
     // Not through mfaCodeProvider: what that throws leaves the SDK's login of the source profile without a listener.
     const {SerialNumber: serial, RoleArn = ''} = params
     const code = serial === undefined ? undefined : codes.get(serial)
+    assuming = {role: RoleArn, kind: code === undefined ? 'plain' : 'with a code'}
     if (serial !== undefined) {
       if (code === undefined) throw new CodeWanted(serial, RoleArn)
       // It opens one door once.
@@ -95,6 +98,7 @@ export function makeLogin({
     clientConfig,
     roleAssumer: assume,
     roleAssumerWithWebIdentity: async (params) => {
+      assuming = {role: params.RoleArn, kind: 'web identity'}
       const {getDefaultRoleAssumerWithWebIdentity} = await import('@aws-sdk/client-sts')
       return getDefaultRoleAssumerWithWebIdentity(stsConfig)(withSession(params))
     },
@@ -102,12 +106,9 @@ export function makeLogin({
   })
 
   let base: AwsCredentials | undefined
-  let doing: LoginDoing['doing'] = 'finding credentials'
   async function begin(): Promise<AwsCredentials> {
-    doing = 'finding credentials'
     base = await chain()
     if (typeof roleArn !== 'string') return base
-    doing = 'assuming the role'
     return assume(base, {
       RoleArn: roleArn,
       RoleSessionName: sessionName,
@@ -136,8 +137,7 @@ export function makeLogin({
       profile: named ?? (host.env['AWS_PROFILE'] || undefined),
       env: host.env,
       trouble: watched.lastTrouble(),
-      doing,
-      ...(typeof roleArn === 'string' && {roleArn}),
+      assuming,
       source: sourceOf(base, named, host.env),
     })
 

@@ -1,4 +1,5 @@
 import {EnvdriftError} from '../../core/errors.ts'
+import {principalPlaceholder} from '../../core/provider-spec.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {denial} from '../aws-denial.ts'
 import {type Asked, causeOf, commonError, isDenial, nameOf, sentenceOf, statusOf} from '../aws-errors.ts'
@@ -28,9 +29,21 @@ export function callError(error: unknown, doing: Doing): EnvdriftError {
   if (isDenial(error) || name === 'DecryptionFailure' || name === 'EncryptionFailure') return refused(error, doing)
   if (name === 'InvalidRequestException') {
     // One name for two things, told apart only by what AWS writes: its default key serves one account, and no grant helps.
-    if (/\bKMS\b/.test(sentence ?? '')) return refused(error, doing)
-    const why =
-      verb === 'read' ? 'is scheduled for deletion' : 'is scheduled for deletion, or another service manages it'
+    if (/\bKMS\b/.test(sentence ?? '')) {
+      return new EnvdriftError(
+        'FORBIDDEN',
+        `We may not ${verb} ${secret}: its KMS key serves its own account only (${place}, ${name})${said}`,
+        {
+          suggestions: [
+            `In the account of ${secret}, give it a key of its own: \`aws secretsmanager update-secret ${option} --kms-key-id KMS_KEY_ARN\`.`,
+            `Then allow kms:Decrypt on that key there, for ${principalPlaceholder}.`,
+          ],
+          cause,
+        },
+      )
+    }
+    const isDeleted = verb === 'read' || /delet/i.test(sentence ?? '')
+    const why = isDeleted ? 'is scheduled for deletion' : 'is scheduled for deletion, or another service manages it'
     return new EnvdriftError('SECRET_DELETED', `${secret} ${why} (${place})${said}`, {
       suggestions: [`Take it back with \`aws secretsmanager restore-secret ${option}\`.`],
       cause,
@@ -38,7 +51,9 @@ export function callError(error: unknown, doing: Doing): EnvdriftError {
   }
   if (status === undefined) {
     return new EnvdriftError('BAD_REQUEST', `The AWS SDK could not ask ${place} for ${secret} (${name})`, {
-      suggestions: ['Check region, profile and endpoint_url of the vault, and ~/.aws/config.'],
+      suggestions: [
+        'Check region, profile and endpoint_url of the vault, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, and ~/.aws/config.',
+      ],
       cause,
     })
   }

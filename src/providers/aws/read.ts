@@ -3,6 +3,7 @@ import type {GetSecretValueCommandOutput, SecretValueEntry} from '@aws-sdk/clien
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
+import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {isDenial, nameOf, statusOf} from '../aws-errors.ts'
 import {asEnvdriftError, readTogether, retryNote, withDeadline, type Answer, type Result} from '../in-flight.ts'
@@ -158,17 +159,19 @@ function answerOf(
   {connection, regionOf}: Vault,
 ): Answer {
   const place = connection.placeIn(regionOf(ref))
-  const value = SecretString ?? (SecretBinary && textOfBytes(SecretBinary, ref.name, place))
+  const value = SecretString ?? (SecretBinary && textOfBytes(SecretBinary, ref, regionOf(ref), place))
   if (typeof value !== 'string') throw badResponse(place, ref.name)
   return {kind: 'found', value: new Secret(value), ...(VersionId !== undefined && {version: VersionId})}
 }
 
-function textOfBytes(bytes: Uint8Array, secret: string, place: string): string {
+function textOfBytes(bytes: Uint8Array, {name}: SecretRef, region: string, place: string): string {
   try {
     return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)
   } catch {
-    throw new EnvdriftError('KEY_BINARY', `${secret} holds binary data, not a key (${place})`, {
-      suggestions: ['Store the key as text: `aws secretsmanager put-secret-value --secret-string …`.'],
+    throw new EnvdriftError('KEY_BINARY', `${name} holds binary data, not a key (${place})`, {
+      suggestions: [
+        `Store the key as text: \`aws secretsmanager put-secret-value --secret-id ${shellWord(name)} --region ${region} --secret-string file://KEY_FILE\`.`,
+      ],
     })
   }
 }

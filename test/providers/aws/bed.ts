@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto'
 import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -18,6 +19,13 @@ export type AwsBed = Required<Omit<Bed, 'disable' | 'destroy'>> & {
   readonly home: string
   /** Replaces ~/.aws/config. */
   readonly writeConfig: (text: string) => Promise<void>
+  /** Leaves a token of a single sign-on where `aws sso login` does. */
+  readonly writeSsoToken: (
+    session: string,
+    token: {readonly accessToken: string; readonly expiresInMs: number},
+  ) => Promise<void>
+  /** A file in the home directory. @returns its path. */
+  readonly writeFile: (name: string, text: string) => Promise<string>
 }
 
 /**
@@ -84,6 +92,21 @@ export async function startAwsBed({
     async writeConfig(text) {
       await mkdir(join(home, '.aws'), {recursive: true})
       await writeFile(join(home, '.aws/config'), text)
+    },
+    async writeSsoToken(session, {accessToken, expiresInMs}) {
+      const cache = join(home, '.aws/sso/cache')
+      await mkdir(cache, {recursive: true})
+      const token = {
+        accessToken,
+        expiresAt: new Date(Date.now() + expiresInMs).toISOString(),
+        startUrl: 'https://team.example/start',
+        region: 'us-east-1',
+      }
+      await writeFile(join(cache, `${createHash('sha1').update(session).digest('hex')}.json`), JSON.stringify(token))
+    },
+    async writeFile(name, text) {
+      await writeFile(join(home, name), text)
+      return join(home, name)
     },
     connect: (host) => connectWith({}, host),
     seed: async (name, value) => fake.put(name, value),

@@ -1,5 +1,4 @@
-import {createHash} from 'node:crypto'
-import {mkdir, rm, writeFile} from 'node:fs/promises'
+import {rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {describe, expect, it, vi} from 'vitest'
@@ -208,17 +207,7 @@ describe('single sign-on', () => {
     await bed.writeConfig(
       `[profile team]\nsso_session = team\nsso_account_id = ${account}\nsso_role_name = ${role}\n[sso-session team]\nsso_region = us-east-1\nsso_start_url = https://team.example/start\n`,
     )
-    await mkdir(join(bed.home, '.aws/sso/cache'), {recursive: true})
-    // Named after the SHA-1 of the session's name.
-    await writeFile(
-      join(bed.home, '.aws/sso/cache', `${createHash('sha1').update('team').digest('hex')}.json`),
-      JSON.stringify({
-        accessToken: token ?? bed.fake.ssoToken,
-        expiresAt: new Date(Date.now() + expiresInMs).toISOString(),
-        startUrl: 'https://team.example/start',
-        region: 'us-east-1',
-      }),
-    )
+    await bed.writeSsoToken('team', {accessToken: token ?? bed.fake.ssoToken, expiresInMs})
     return bed
   }
   const settings = {region: 'us-east-1', profile: 'team'}

@@ -16,9 +16,7 @@ const providers = Object.keys(registry)
 function bash(script: string): {readonly output: string; readonly code: number | null; readonly directory: string} {
   const directory = mkdtempSync(join(tmpdir(), 'envdrift-examples-'))
   onTestFinished(() => rmSync(directory, {recursive: true, force: true}))
-  // A script that fails half way leaves no server behind.
-  const cleanUp = `trap '[ -z "\${EXAMPLE_PID:-}" ] || kill "$EXAMPLE_PID" 2>/dev/null || true' EXIT\n`
-  const {stdout, stderr, status} = spawnSync('bash', ['-e', '-o', 'pipefail', '-c', cleanUp + script], {
+  const {stdout, stderr, status} = spawnSync('bash', ['-e', '-o', 'pipefail', '-c', script], {
     cwd: repository,
     encoding: 'utf8',
     timeout: 50_000,
@@ -34,6 +32,9 @@ function bash(script: string): {readonly output: string; readonly code: number |
   return {output: stdout + stderr, code: status, directory}
 }
 
+/** A script that fails half way leaves no server behind. */
+const cleanUp = `trap '[ -z "\${EXAMPLE_PID:-}" ] || kill "$EXAMPLE_PID" 2>/dev/null || true' EXIT\n`
+
 it('has an example for every provider', () => {
   expect(readdirSync(join(repository, 'examples'))).toEqual(expect.arrayContaining(providers))
 })
@@ -44,7 +45,14 @@ it.skipIf(!hasBash).each(providers)(`the commands of examples/%s run as its READ
   expect(install?.text).toBe('npm ci\n')
   const script = rest.map(({text}) => text).join('')
   expect(script).toContain(`eval "$(npm run --silent example ${provider})"\n`)
-  const {output, code, directory} = bash(`${script}git -C . ls-files --others --exclude-standard > ../listed.txt\n`)
+  const inside = /^\(\n(.*)\)\n$/s.exec(script)?.[1] ?? ''
+  const look = 'git -C . ls-files --others --exclude-standard > ../listed.txt\n'
+  // Whoever runs this stands where they stood, with the variables that they had.
+  const outside = '[ "$PWD" = "$start" ] && [ "$(declare -p -x)" = "$before" ] && echo untouched\n'
+  const {output, code, directory} = bash(
+    `start=$PWD; before=$(declare -p -x)\n(\n${cleanUp}${inside}${look})\n${outside}`,
+  )
+  expect(output).toMatch(/^untouched$/m)
   expect(output.match(/^  [=+x~-] .*$/gm)).toEqual([
     '  = services/myapp - skipped (matches the public key in .env.production)',
     '  + services/myapp - created',

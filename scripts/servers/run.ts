@@ -13,7 +13,7 @@ import {isAlive, readState, removeState, type Server, type ServerName, type Serv
 /** How long a server may take until it answers, in milliseconds: fifty times what it takes on an idle machine. */
 const readyWithinMs = 60_000
 
-/** How long a server may take to end when it is asked to, in milliseconds; then it is made to. */
+/** How long a server may take to end when it is asked to, in milliseconds; then it is killed, and may take as long again. */
 const endsWithinMs = 10_000
 
 type Say = (line: string) => void
@@ -38,16 +38,21 @@ export async function stop(place: Place, say: Say): Promise<void> {
   removeState(place)
 }
 
-/** @returns false when it had ended before. */
+/**
+ * @returns false when it had ended before.
+ * @throws Error when it can't be ended.
+ */
 async function end(server: Server): Promise<boolean> {
   if (!isAlive(server)) return false
-  const asked = performance.now()
-  send(server, 'SIGTERM')
-  while (isAlive(server)) {
-    if (performance.now() - asked > endsWithinMs) send(server, 'SIGKILL')
-    await sleep(20)
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    send(server, signal)
+    const asked = performance.now()
+    while (performance.now() - asked < endsWithinMs) {
+      if (!isAlive(server)) return true
+      await sleep(20)
+    }
   }
-  return true
+  throw new Error(`Process ${server.pid} can't be ended`)
 }
 
 function send({pid}: Server, signal: NodeJS.Signals): void {

@@ -38,6 +38,7 @@ function ownScript(programs: readonly string[] = readdirSync(placeOf().programs)
       cwd: root,
       env,
       encoding: 'utf8',
+      timeout: 120_000,
     })
     return {status, printed: stdout + stderr}
   }

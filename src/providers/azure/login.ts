@@ -100,12 +100,18 @@ export function makeLogin(
   let heard: Heard = {}
   let wanted: Wanted | undefined
 
-  /** The SDK's, for requests that end with this login. */
+  /**
+   * The SDK's, for requests that end with this login: those that are under way when it closes. For managed identities the
+   * SDK keeps the client of the first login for the whole process, so it has to serve later ones, too.
+   */
+  const underWay = new Set<AbortController>()
   const mortal: HttpClient = {
-    sendRequest: (request) => {
+    sendRequest: async (request) => {
+      const end = new AbortController()
+      underWay.add(end)
       const signals = request.abortSignal === undefined ? [] : [request.abortSignal as AbortSignal]
-      request.abortSignal = AbortSignal.any([...signals, closed.signal])
-      return sdk.http.sendRequest(request)
+      request.abortSignal = AbortSignal.any([...signals, end.signal])
+      return sdk.http.sendRequest(request).finally(() => underWay.delete(end))
     },
   }
 
@@ -214,6 +220,9 @@ export function makeLogin(
         if (!(error instanceof EnvdriftError)) throw error
       })
     },
-    close: () => closed.abort(),
+    close: () => {
+      closed.abort()
+      for (const end of underWay) end.abort()
+    },
   }
 }

@@ -88,6 +88,56 @@ describe('the fake Azure, seen through the SDK', () => {
     expect(await refusalOf(client.getSecret('third-key'))).toEqual(rest('Forbidden', 403, 'ForbiddenByPolicy'))
   })
 
+  it('keeps what is deleted: shown, recovered with its versions, purged for good', async () => {
+    const {client} = await world()
+    expect(await refusalOf(client.getDeletedSecret('myapp-key'))).toEqual(rest('SecretNotFound', 404))
+    await (await client.beginDeleteSecret('myapp-key', {intervalInMs: 1})).pollUntilDone()
+    const {recoveryId, scheduledPurgeDate, value} = await client.getDeletedSecret('myapp-key')
+    expect(recoveryId).toBe('https://my-keyvault.vault.azure.net/deletedsecrets/myapp-key')
+    expect(scheduledPurgeDate!.getTime()).toBeGreaterThan(Date.now())
+    expect(value).toBeUndefined()
+    await (await client.beginRecoverDeletedSecret('myapp-key', {intervalInMs: 1})).pollUntilDone()
+    expect((await client.getSecret('myapp-key')).value).toBe('value')
+    await (await client.beginDeleteSecret('myapp-key', {intervalInMs: 1})).pollUntilDone()
+    await client.purgeDeletedSecret('myapp-key')
+    expect(await refusalOf(client.getDeletedSecret('myapp-key'))).toEqual(rest('SecretNotFound', 404))
+    expect((await client.setSecret('myapp-key', 'new')).value).toBe('new')
+  })
+
+  it('says Forbidden for a deleted secret that is disabled', async () => {
+    const {fake, client} = await world()
+    fake.disable('my-keyvault', 'myapp-key')
+    fake.remove('my-keyvault', 'myapp-key')
+    expect(await refusalOf(client.getDeletedSecret('myapp-key'))).toEqual(rest('Forbidden', 403, 'SecretDisabled'))
+  })
+
+  it('lists secrets and deleted ones by name, and disables one that is', async () => {
+    const {fake, client} = await world()
+    fake.set('my-keyvault', 'old-key', 'value')
+    fake.remove('my-keyvault', 'old-key')
+    const names = async (all: AsyncIterable<{readonly name: string}>) => {
+      const found: string[] = []
+      for await (const {name} of all) found.push(name)
+      return found
+    }
+    expect(await names(client.listPropertiesOfSecrets())).toEqual(['myapp-key'])
+    expect(await names(client.listDeletedSecrets())).toEqual(['old-key'])
+    const {properties} = await client.getSecret('myapp-key')
+    await client.updateSecretProperties('myapp-key', properties.version!, {enabled: false})
+    expect(await refusalOf(client.getSecret('myapp-key'))).toEqual(rest('Forbidden', 403, 'SecretDisabled'))
+  })
+
+  it.each(['audience', 'issuer', 'expired', 'rejected'] as const)(
+    'says Unauthorized, with the number in its text, when tokens are refused for %s',
+    async (reason) => {
+      const {fake, client} = await world()
+      fake.refuseTokens(reason)
+      const error = (await client.getSecret('myapp-key').catch((caught: unknown) => caught)) as Error
+      const numbers = {audience: 'AKV10022', issuer: 'AKV10032', expired: '[TokenExpired]', rejected: 'AKV10046'}
+      expect(error.message).toContain(numbers[reason])
+    },
+  )
+
   it('says Conflict for setting a deleted name', async () => {
     const {fake, client} = await world()
     fake.remove('my-keyvault', 'myapp-key')

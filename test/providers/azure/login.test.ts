@@ -9,7 +9,16 @@ import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
 import {gist, readAll} from '../contract.ts'
-import {clientSecretLogin, connectTo, enter, environmentOf, readInChild} from './bed.ts'
+import {
+  clientSecretLogin,
+  connectTo,
+  enter,
+  environmentOf,
+  inChild,
+  readInChild,
+  scriptThatReads,
+  type ReadInChild,
+} from './bed.ts'
 
 // Which of the credentials logs in, with settings and without.
 
@@ -234,6 +243,25 @@ describe('in a process of its own', () => {
     const {outcome, said} = await readInChild(variables, {credential: 'managed-identity', client_id: unknown})
     expect(outcome).toBe('NOT_LOGGED_IN')
     expect(said).toContain('answered with status 400: check client_id')
+  })
+
+  it('managed identities of two vaults are kept apart, and the second outlives the first', async () => {
+    const fake = await world(() => ({}))
+    fake.metadata(true)
+    const variables = {...environmentOf(fake), ...noSecret, AZURE_POD_IDENTITY_AUTHORITY_HOST: fake.proxyUrl}
+    const reading = (settings: Settings) =>
+      `await (async () => {${scriptThatReads(settings).replace(/^.*import .*$/m, '')}})()`
+    const {stdout} = await inChild(
+      `import {provider as azure} from './src/providers/azure/index.ts'
+      ${reading({credential: 'managed-identity', client_id: fake.clientId})}
+      ${reading({credential: 'managed-identity'})}`,
+      variables,
+    )
+    const who = stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as ReadInChild).who)
+    expect(who).toEqual([expect.stringContaining('userAssignedIdentities'), expect.stringContaining('virtualMachines')])
   })
 
   it('NO_PROXY is honoured: what it names is not asked for at the proxy', async () => {

@@ -8,6 +8,9 @@ type OclifError = Error & {
   readonly args?: readonly unknown[]
 }
 
+/** An argument that a command declares: ours say what it is. */
+type Argument = {readonly name: string; readonly description: string}
+
 /**
  * oclif's words about a command line, as our error; `undefined` when `error` is something else.
  *
@@ -36,6 +39,10 @@ function sentence({name, message, parse, args}: OclifError, commands: readonly s
   }
   if (parse !== undefined && Array.isArray(args) && message.startsWith('Unexpected argument')) {
     return `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
+  }
+  if (parse !== undefined && Array.isArray(args) && message.startsWith('Missing')) {
+    const wanted = (args as readonly Argument[]).map(({name, description}) => `${name.toUpperCase()} (${description})`)
+    return `${wanted.join(' and ')} ${wanted.length === 1 ? 'is' : 'are'} missing`
   }
   return (message.split('\nSee more help')[0] ?? name)
     .replace(/^The following errors? occurred:\s*/, '')

@@ -208,6 +208,12 @@ describe('vault set and get', () => {
     expect((await vault(workspace, ['get', 'myapp-production'], {tty: true})).stdout).toBe('typed-value\n')
   })
 
+  it.each(['set', 'get', 'rm'])('says of %s without a name what is missing', async (command) => {
+    const run = await vault(await workspaceWithVault(), [command], {stdin: 'a value'})
+    expect(run).toMatchObject({code: 2, stdout: ''})
+    expect(run.stderr).toContain('[ERROR] NAME (name of the secret) is missing\n')
+  })
+
   it.each(['set', 'get', 'rm'])('does not take what is piped into %s for the missing name', async (command) => {
     const workspace = await workspaceWithVault()
     const before = sha256(vaultFile(workspace))

@@ -15,7 +15,7 @@ type AuthClient = InstanceType<Library['AuthClient']>
 export const scope = 'https://www.googleapis.com/auth/cloud-platform'
 
 /** How we log in, as people call it. */
-export type LoginKind =
+type LoginKind =
   | 'service account key'
   | 'user login'
   | 'workload identity federation'
@@ -24,7 +24,7 @@ export type LoginKind =
   | 'metadata server'
 
 /** Who somebody is to Google. */
-export type Holder = {
+type Holder = {
   readonly who: string
   /** As IAM names it; absent where nothing tells. */
   readonly principal?: string
@@ -180,6 +180,9 @@ function federated(content: CredentialJson, common: object, {library, env, signa
     cloud === undefined
       ? new library.IdentityPoolClient({...supplied, ...common, scopes: [scope]} as unknown as Options)
       : new library.AwsClient({...content, ...common, scopes: [scope]} as unknown as AwsOptions)
+  // It exchanges tokens by a transport of its own otherwise, which nothing ends.
+  const {stsCredential} = client as unknown as {readonly stsCredential: {transporter: unknown}}
+  stsCredential.transporter = client.transporter
   let subject: string | undefined
   const retrieve = client.retrieveSubjectToken.bind(client)
   client.retrieveSubjectToken = async () => {

@@ -14,7 +14,7 @@ import {loginWith} from './login.ts'
 import {shareProxy} from './proxy.ts'
 import type {ResourceName} from './resource-name.ts'
 
-export type Client = SecretManagerServiceClient
+type Client = SecretManagerServiceClient
 
 /** Attempts of one read. */
 const attempts = 5
@@ -27,7 +27,7 @@ const passing: readonly number[] = [status.resourceExhausted, status.internal, s
  *
  * @throws EnvdriftError
  */
-export type Call = <T>(
+type Call = <T>(
   name: ResourceName,
   doing: Doing,
   signal: AbortSignal,

@@ -60,7 +60,8 @@ export function loginWith(
     const file = await findCredentialFile(settings, host)
     if (file === undefined && !mayHaveMetadataServer(host.env)) throw nobodyLoggedIn()
     try {
-      const transport = await transportOf(library.gaxios, ended.signal, host.callTimeoutMs)
+      // Less than a call may take, so that its message can say that it was the login which got no answer.
+      const transport = transportOf(library.gaxios, ended.signal, host.callTimeoutMs * 0.75)
       const options = {library, env: host.env, universe, transport, signal: ended.signal}
       const own = file === undefined ? machineSession(options) : sessionOf(file.content, options)
       const session = target === undefined ? own : impersonate(own, target, options)

@@ -14,13 +14,14 @@ const attempts = 3
  *
  * @param timeoutMs - of one request.
  */
-export async function transportOf(gaxios: Gaxios, signal: AbortSignal, timeoutMs: number): Promise<Transport> {
-  // Loads the library's fetch, and asks nobody: from then on nothing comes between the look at the signal and the sending.
-  await new gaxios.Gaxios().request({url: 'data:,', responseType: 'text'})
+export function transportOf(gaxios: Gaxios, signal: AbortSignal, timeoutMs: number): Transport {
+  let ready: Promise<unknown> | undefined
   return {
     signal,
     timeout: timeoutMs,
-    adapter: (config, send) => {
+    async adapter(config, send) {
+      // Loads the library's fetch, and asks nobody: from then on nothing comes between the look at the signal and the sending.
+      await (ready ??= new gaxios.Gaxios().request({url: 'data:,', responseType: 'text'}))
       // That fetch, given a signal that has fired already, throws where nobody can catch it.
       signal.throwIfAborted()
       return send(config)

@@ -1,5 +1,5 @@
 /** What each role allows here. Source: https://cloud.google.com/secret-manager/docs/access-control#secretmanager.roles */
-export const roles = {
+const roles = {
   'roles/secretmanager.secretAccessor': ['secretmanager.versions.access'],
   'roles/secretmanager.secretVersionAdder': ['secretmanager.versions.add'],
   'roles/secretmanager.viewer': [
@@ -33,7 +33,7 @@ export const roles = {
   'roles/iam.workloadIdentityUser': ['iam.serviceAccounts.getAccessToken'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
-export type Role = keyof typeof roles
+type Role = keyof typeof roles
 
 /** Who may do what where: allow policies on projects, secrets and service accounts, inherited downwards. */
 export type Policy = {

@@ -6,7 +6,7 @@ import {denied, Refusal} from './refusal.ts'
 /** The most that one version may hold, in bytes. Source: https://cloud.google.com/secret-manager/quotas */
 const maxPayloadBytes = 65_536
 
-export type State = 'ENABLED' | 'DISABLED' | 'DESTROYED'
+type State = 'ENABLED' | 'DISABLED' | 'DESTROYED'
 type StoredVersion = {state: State; data: Buffer}
 type StoredSecret = {readonly versions: StoredVersion[]; readonly aliases: Map<string, number>; changes: number}
 
@@ -18,7 +18,7 @@ export type Caller = {
 }
 
 /** The methods of google.cloud.secretmanager.v1.SecretManagerService that this fake has. */
-export type Methods = Readonly<Record<string, (request: never, caller: Caller) => object>>
+type Methods = Readonly<Record<string, (request: never, caller: Caller) => object>>
 
 export type SecretStore = {
   readonly methods: Methods

@@ -15,7 +15,7 @@ const serviceAudience = 'https://secretmanager.googleapis.com/'
 const tokenSeconds = 3599
 
 /** One answer of the OAuth kind that stands for a refusal. Source: https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
-export type OAuthError = {
+type OAuthError = {
   readonly error: string
   readonly error_description?: string
   /** Google's own: `invalid_rapt` when a person must prove again who they are. */
@@ -25,7 +25,7 @@ export type OAuthError = {
 type Issued = {readonly principal: string; readonly scopes: readonly string[]; readonly expiresMs: number}
 
 /** Who bears a token, or the reason why nobody does. */
-export type Bearer = {readonly principal: string} | {readonly reason: string} | {readonly scopes: readonly string[]}
+type Bearer = {readonly principal: string} | {readonly reason: string} | {readonly scopes: readonly string[]}
 
 export type Tokens = {
   readonly listener: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>

@@ -166,7 +166,9 @@ export async function startBed(login: keyof CredentialFiles): Promise<Bed> {
     skewClock: fake.skewClock,
     reads: fake.reads,
     logins: fake.logins,
-    credentials: fake.credentials(),
+    get credentials() {
+      return fake.credentials()
+    },
     stop: () => (stopped ??= Promise.all(stops.map((stop) => stop()))).then(() => {}),
   }
 }

@@ -337,6 +337,16 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     net.fake.silence()
     return reading('myapp-key', {}, {callTimeoutMs: 1000})
   },
+  'TIMEOUT: the token endpoint is silent': () => {
+    as('workloadIdentity')
+    net.fake.tokens.silence()
+    return reading('myapp-key', {}, {callTimeoutMs: 1000})
+  },
+  'TIMEOUT: the metadata server is silent': () => {
+    asMachine()
+    net.fake.tokens.silence()
+    return reading('myapp-key', {}, {callTimeoutMs: 1000})
+  },
   'TIMEOUT: the service says itself that it was too slow': () => {
     as('serviceAccount')
     net.fake.fail(4, Infinity)

@@ -7,6 +7,7 @@ import {promisify} from 'node:util'
 
 import {afterEach, describe, expect, it} from 'vitest'
 
+import {mayHaveMetadataServer} from '../../../src/providers/gcp/machine-login.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeGcp, project} from '../../fakes/gcp.ts'
 import {credentialFile, temporaryDirectory} from './bed.ts'
@@ -86,7 +87,7 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
     expect(printed).toEqual({
       answers: {a: 'found 5 characters', b: 'found 6 characters'},
       who: 'dev@example.com',
-      credential: 'user login in the file of `gcloud auth application-default login`',
+      credential: 'the user login in the file of `gcloud auth application-default login`',
     })
     expect(fake.logins()).toBe(1)
   })
@@ -106,6 +107,32 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
     expect(printed).toMatchObject({answers: {'myapp-production': expect.stringMatching(/^TLS_REFUSED .*SELF_SIGNED/)}})
     expect(fake.calls()).toEqual([])
   })
+
+  it('ends when the token service is silent for ever', async () => {
+    const {fake, env, published} = await internet()
+    fake.tokens.silence()
+    // A request that is still waiting would keep the program from its end, and this test from its.
+    const {printed} = await readOnce(
+      {
+        ...env,
+        TEST_CALL_TIMEOUT_MS: '1000',
+        GOOGLE_APPLICATION_CREDENTIALS: credentialFile(published('workloadIdentity')),
+      },
+      'myapp-production',
+    )
+    expect(printed).toMatchObject({answers: {'myapp-production': expect.stringMatching(/^TIMEOUT /)}})
+  })
+
+  const isGoogles = mayHaveMetadataServer({})
+  it.skipIf(isGoogles)(
+    `says nothing but NOT_LOGGED_IN where nobody is${isGoogles ? ' (skipped: this machine is one of Google’s)' : ''}`,
+    async () => {
+      const {env} = await internet()
+      const {stderr, printed} = await readOnce({...env, METADATA_SERVER_DETECTION: ''}, 'myapp-production')
+      expect(printed).toMatchObject({answers: {'myapp-production': expect.stringMatching(/^NOT_LOGGED_IN /)}})
+      expect(stderr).toBe('')
+    },
+  )
 
   it.each([
     ['GRPC_TRACE=all', {GRPC_TRACE: 'all', GRPC_VERBOSITY: 'DEBUG'}],

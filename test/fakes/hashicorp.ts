@@ -145,7 +145,7 @@ export async function startFakeVault(
       : undefined
     if (wrapped) return wrapped
     const auth = authAt(inNamespace(path))
-    if (auth && isLogin(auth.rest)) {
+    if (auth && isLogin(auth.mount, auth.rest)) {
       if (auth.mount.type === 'cert' && !secure) return refusal(400, 'tls connection required')
       return logIn(auth.mount, auth.rest, sent, {tokens, nowMs: now(), certificate, directory})
     }

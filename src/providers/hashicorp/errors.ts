@@ -153,13 +153,20 @@ function wrongPlace(body: unknown, {place, doing, mount, namespace}: Asked): Env
     return new EnvdriftError('VAULT_NOT_FOUND', `There is no ${mount} to log in to at ${place}`, {
       suggestions: [
         'Check auth and auth_mount under [vault.hashicorp]; `vault auth list` shows which methods are enabled.',
-        namespaceHint,
+        'Check namespace under [vault.hashicorp], or VAULT_NAMESPACE.',
       ],
     })
   if (Array.isArray(body['errors']))
-    return new EnvdriftError('VAULT_NOT_FOUND', `Nothing is mounted at ${mount} in ${place}`, {
-      suggestions: ['Check mount under [vault.hashicorp]; `vault secrets list` shows what is mounted.', namespaceHint],
-    })
+    return new EnvdriftError(
+      'VAULT_NOT_FOUND',
+      `Nothing is mounted at ${mount} in ${place}${namespace === undefined ? '' : ', or there is no such namespace'}`,
+      {
+        suggestions: [
+          'Check mount under [vault.hashicorp]; `vault secrets list` shows what is mounted.',
+          namespaceHint,
+        ],
+      },
+    )
   return new EnvdriftError(
     'VAULT_NOT_FOUND',
     `The mount ${mount} in ${place} is of another KV version than kv_version says`,

@@ -52,7 +52,8 @@ export type LoginRequest = {
 const wrongRole = refusal(400, 'invalid role or secret ID')
 
 /** Does nobody need a token for it? */
-export const isLogin = (rest: string): boolean => /^login(?:\/[^/]+)?$/.test(rest)
+export const isLogin = ({type}: AuthMount, rest: string): boolean =>
+  type === 'userpass' || type === 'ldap' ? /^login\/[^/]+$/.test(rest) : rest === 'login'
 
 /** A login, with a token or the reason why not. */
 export async function logIn(mount: AuthMount, rest: string, sent: Fields, request: LoginRequest): Promise<Answer> {

@@ -381,6 +381,7 @@ for (const {name, start, lacks} of bothServers)
         expect(await login('alice', {password: 'x'})).toEqual(wrong)
         expect(await login('bob', {password: 'x'})).toEqual(wrong)
         expect(await login('alice', {})).toEqual([400, errors('invalid credentials')])
+        expect(await post('auth/userpass/login', {role_id: 'x'})).toEqual([403, errors('permission denied')])
       })
 
       it('with a certificate: 400 without TLS, and without one', async () => {

@@ -41,7 +41,7 @@ export async function kubernetesCredentials({jwtFile, role}: LoginSettings): Pro
 const credentials = (jwt: Secret, role: string | undefined, from: string): Credentials => ({
   path: 'login',
   body: {jwt: jwt.reveal(), ...(role !== undefined && {role})},
-  from: role === undefined ? from : `role ${role} with ${from}`,
+  from: role === undefined ? from : `${from} as role ${role}`,
   secrets: [jwt],
 })
 

@@ -53,7 +53,7 @@ function credentialsOf(settings: LoginSettings, tools: Tools): Promise<Credentia
       return Promise.resolve({
         path: 'login',
         body: role === undefined ? {} : {name: role},
-        from: role === undefined ? 'the client certificate' : `the client certificate for ${role}`,
+        from: role === undefined ? 'the client certificate' : `the client certificate as role ${role}`,
         secrets: [],
       })
     }

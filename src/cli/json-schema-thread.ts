@@ -5,7 +5,7 @@ import type {Answer} from './json-schema-worker.ts'
 type Message = Answer | {readonly kind: 'late'} | {readonly kind: 'broken'; readonly why: unknown}
 
 /** How checking ended: with an answer; after the limit; or with the end of the thread, for want of memory mostly. */
-export type Checked = Extract<Message, {kind: 'checked' | 'late' | 'broken'}>
+type Checked = Extract<Message, {kind: 'checked' | 'late' | 'broken'}>
 
 export type JsonSchemaThread = {
   /** Values in the order in which they were given; after `late` or `broken` the thread is gone, and says so again. */

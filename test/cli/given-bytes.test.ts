@@ -15,7 +15,7 @@ function folder(): string {
 
 function fifo(): string {
   const path = join(folder(), 'pipe')
-  execFileSync('mkfifo', [path])
+  execFileSync('/usr/bin/env', ['mkfifo', path])
   return path
 }
 

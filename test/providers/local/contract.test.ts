@@ -30,7 +30,7 @@ async function start(): Promise<Bed> {
     seed,
     addVersion: seed,
     seedBinary: async (name, bytes) => void (await vault.put(name, bytes, 'any')),
-    remove: (name) => vault.remove(name),
+    remove: async (name) => void (await vault.remove(name)),
     reads: () => [],
     logins: () => logins,
     largest: 64 * 1024,

@@ -4,7 +4,7 @@ import type {Outcome} from '../core/outcome.ts'
 import {decide, type Action, type Finding, type Mapping, type Mode} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
 import {withKey} from '../keys/keys-file.ts'
-import {judgeLocal, type Judgement} from './judge.ts'
+import {judgeAgain, type Judgement} from './judge.ts'
 import type {SyncPorts} from './ports.ts'
 
 /** An order, together with what it was decided from; `judgement` is missing where there was nothing to judge. */
@@ -96,10 +96,10 @@ async function writeOne(
 async function reconsider({action, judgement}: Order, text: string | undefined, mode: Mode): Promise<Order> {
   if (judgement === undefined) return {action, judgement}
   const {mapping} = action
-  const local = await judgeLocal(text, mapping, judgement.key)
-  if (sameLocal(local, judgement.finding.local)) return {action, judgement}
-  const fresh = decide({...judgement.finding, local}, mode)
-  return {action: fresh.kind === 'ask' ? {kind: 'fail', mapping, error: changed(mapping)} : fresh, judgement}
+  const now = await judgeAgain(judgement, text)
+  if (sameLocal(now.finding.local, judgement.finding.local)) return {action, judgement}
+  const fresh = decide(now.finding, mode)
+  return {action: fresh.kind === 'ask' ? {kind: 'fail', mapping, error: changed(mapping)} : fresh, judgement: now}
 }
 
 const sameLocal = (a: Finding['local'], b: Finding['local']): boolean =>

@@ -6,12 +6,16 @@ import {publicKeyOf, type PublicKeyLine} from '../keys/env-file.ts'
 import {parseKeyMaterial} from '../keys/key-material.ts'
 import {readKey} from '../keys/keys-file.ts'
 import {fingerprintOf, publicKeysOf, samePrivateKeys, type PrivateKey} from '../keys/private-key.ts'
-import type {Provider} from '../providers/provider.ts'
+import type {Provider, Version} from '../providers/provider.ts'
 import type {Vaults} from './fetch.ts'
 import type {Located} from './locate.ts'
 
-/** A finding together with the key that the vault gave, if it gave one. */
-export type Judgement = {readonly finding: Finding; readonly key: PrivateKey | undefined}
+/** A finding together with the key that the vault gave, if it gave one, and its version there. */
+export type Judgement = {
+  readonly finding: Finding
+  readonly key: PrivateKey | undefined
+  readonly version: Version | undefined
+}
 
 /** How many earlier versions of a secret are looked at, to say which one would fit. */
 const earlierVersions = 5
@@ -31,23 +35,25 @@ export async function judge(
 ): Promise<Judgement> {
   const scan = env?.scan
   const publicKey = scan === undefined ? undefined : publicKeyOf(scan, mapping.key)
-  const asked = await askVault(mapping, publicKey, vaults, search)
-  return {
-    key: asked.key,
-    finding: {
-      mapping,
-      vault: asked.vault,
-      local: await judgeLocal(keysText, mapping, asked.key),
-      envFile: {
-        sops: scan?.sops ?? false,
-        nothingEncrypted: scan !== undefined && scan.publicKeys.length > 0 && scan.encrypted.length === 0,
-      },
-    },
+  const {vault, key, version} = await askVault(mapping, publicKey, vaults, search)
+  const envFile = {
+    sops: scan?.sops ?? false,
+    nothingEncrypted: scan !== undefined && scan.publicKeys.length > 0 && scan.encrypted.length === 0,
   }
+  return judgeAgain({finding: {mapping, vault, local: {kind: 'no-file'}, envFile}, key, version}, keysText)
+}
+
+/** The same judgement with what the keys file says now. */
+export async function judgeAgain({finding, key, version}: Judgement, keysText: string | undefined): Promise<Judgement> {
+  const local = await judgeLocal(keysText, finding.mapping, key)
+  const {vault} = finding
+  const isShown = vault.kind === 'key' && (vault.fits.kind === 'misfit' || local.kind === 'different')
+  const seen = isShown && key !== undefined ? {...vault, sight: await sightOf(key, version)} : vault
+  return {finding: {...finding, vault: seen, local}, key, version}
 }
 
 /** What the keys file says of this mapping's key, next to what the vault says. */
-export async function judgeLocal(
+async function judgeLocal(
   keysText: string | undefined,
   mapping: Mapping,
   key: PrivateKey | undefined,
@@ -72,33 +78,40 @@ async function askVault(
   publicKey: PublicKey | undefined,
   vaults: Vaults,
   search: {readonly earlier: boolean; readonly signal: AbortSignal},
-): Promise<{readonly vault: Finding['vault']; readonly key: PrivateKey | undefined}> {
+): Promise<{
+  readonly vault: Finding['vault']
+  readonly key: PrivateKey | undefined
+  readonly version: Version | undefined
+}> {
   const {ref} = mapping
   const answer = vaults.answer(ref)
   const provider = vaults.provider(ref)
   switch (answer.kind) {
     case 'absent':
-      return {vault: {kind: 'unusable', error: notInVault(mapping, provider)}, key: undefined}
+      return {vault: {kind: 'unusable', error: notInVault(mapping, provider)}, ...nothing}
     case 'failed':
       return {
         vault: {kind: answer.error.code === 'FORBIDDEN' ? 'no-access' : 'unusable', error: answer.error},
-        key: undefined,
+        ...nothing,
       }
     case 'found':
   }
   try {
     const key = parseKeyMaterial(answer, mapping.key, ref)
-    const sight: Sight = {
-      fingerprint: await fingerprintOf(key),
-      ...(answer.version === undefined ? {} : {version: answer.version}),
-    }
     const fits = await fitOf(key, publicKey, mapping, search.earlier ? provider : undefined, search.signal)
-    return {vault: {kind: 'key', sight, fits}, key}
+    return {vault: {kind: 'key', fits}, key, version: answer.version}
   } catch (error) {
-    if (error instanceof EnvdriftError) return {vault: {kind: 'unusable', error}, key: undefined}
+    if (error instanceof EnvdriftError) return {vault: {kind: 'unusable', error}, ...nothing}
     throw error
   }
 }
+
+const nothing = {key: undefined, version: undefined}
+
+const sightOf = async (key: PrivateKey, version: Version | undefined): Promise<Sight> => ({
+  fingerprint: await fingerprintOf(key),
+  ...(version === undefined ? {} : {version}),
+})
 
 async function fitOf(
   key: PrivateKey,

@@ -1,11 +1,11 @@
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
 import {describe, expect, it, onTestFinished} from 'vitest'
 
 import type {BundledPackage} from '../../scripts/build/bundled-packages.ts'
-import {licenceOf, licensed, noticesText} from '../../scripts/build/licences.ts'
+import {allowedLicences, licenceOf, licensed, noticesText} from '../../scripts/build/licences.ts'
 
 /** A checkout with these packages installed; of each the files, package.json as an object. */
 function checkout(packages: Readonly<Record<string, Readonly<Record<string, string | object>>>>) {
@@ -89,4 +89,9 @@ it('notices have each text once, under all that share it', () => {
   expect(text.match(/same words/g)).toHaveLength(1)
   expect(text).toContain('one 1.2.3 (MIT)\ntwo 1.2.3 (MIT)\n\nsame words\n')
   expect(text).toContain('three 1.2.3 (ISC)\n\nother words\n')
+})
+
+it('the list of allowed licences is the one in docs/dependencies.md', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/dependencies.md'), 'utf8')
+  expect(/not on this list: (.+?)\. Of two/.exec(page)?.[1]?.split(', ')).toEqual(allowedLicences)
 })

@@ -45,8 +45,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'servers',
-          // Answers of the fake Vault, held against those of the real one.
-          include: ['test/servers/**/*.test.ts', 'test/providers/hashicorp/answers.test.ts'],
+          include: [
+            'test/servers/**/*.test.ts',
+            // Those that also run on a Vault of their own, where there is one.
+            'test/providers/hashicorp/{answers,kv-version,logins,permissions,session}.test.ts',
+          ],
           setupFiles: ['test/servers/name-vault.ts'],
           testTimeout: 60_000,
         },

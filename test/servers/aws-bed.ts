@@ -13,6 +13,7 @@ import {vi} from 'vitest'
 
 import {placeOf} from '../../scripts/servers/place.ts'
 import {runningServers} from '../../scripts/servers/state.ts'
+import type {Settings} from '../../src/core/provider-spec.ts'
 import {provider as aws} from '../../src/providers/aws/index.ts'
 import {emptyAwsEnvironment} from '../providers/aws/bed.ts'
 import {testHost, type Bed} from '../providers/contract.ts'
@@ -25,7 +26,7 @@ const region = 'us-east-1'
 const webIdentityToken = `${btoa('{"alg":"RS256"}')}.${btoa('{"sub":"repo:myorg/myapp"}')}.signature-of-the-test`
 
 /** An AWS account of its own on the running moto, with a role in it that the environment logs in to; reached through toxiproxy. */
-export async function startAwsServerBed(by: 'keys' | 'web identity'): Promise<Bed> {
+export async function startAwsServerBed(by: 'keys' | 'web identity', settings: Settings = {}): Promise<Bed> {
   const {moto, toxiproxy} = runningServers(placeOf())
   const home = await emptyAwsEnvironment()
   // What this process itself asks of moto doesn't go through the network that is broken on purpose.
@@ -59,7 +60,7 @@ export async function startAwsServerBed(by: 'keys' | 'web identity'): Promise<Be
 
   let stopped: Promise<void> | undefined
   return {
-    connect: (over) => aws.connect({name: 'default', settings: {region}}, testHost(over)),
+    connect: (over) => aws.connect({name: 'default', settings: {region, ...settings}}, testHost(over)),
     seed: (name, value) => put(name, {SecretString: value}),
     seedBinary: (name, bytes) => put(name, {SecretBinary: bytes}),
     addVersion: (name, value) => put(name, {SecretString: value}),

@@ -18,5 +18,16 @@ const lacks = {
   compareAndSet: 'moto goes on to serve the old version when the label AWSCURRENT has moved',
 }
 
-providerContract('AWS Secrets Manager (moto) with access keys', () => startAwsServerBed('keys'), lacks)
-providerContract('AWS Secrets Manager (moto) with a web identity', () => startAwsServerBed('web identity'), lacks)
+providerContract(
+  'AWS Secrets Manager (moto) with access keys, one by one',
+  () => startAwsServerBed('keys', {batch: 'off'}),
+  lacks,
+)
+providerContract(
+  'AWS Secrets Manager (moto) with a web identity, in batches',
+  () => startAwsServerBed('web identity'),
+  {
+    ...lacks,
+    parallel: 'twenty secrets are one request',
+  },
+)

@@ -22,13 +22,21 @@ const maxReason = 300
 /** An answer to a login that is no token. Vault says 400 for wrong credentials, with its reason, and 403 for no such method. */
 export function loginRefusal({status, body}: Answer, attempt: Attempt): EnvdriftError {
   const {method, mount, from, place} = attempt
-  if (status === 403 && isVaults(body))
-    return new EnvdriftError('LOGIN_REFUSED', `${place} takes no login at auth/${mount} from here (status 403)`, {
-      suggestions: [
-        `Check that the method ${method} is enabled there: \`vault auth list\`; another path goes into auth_mount under [vault.hashicorp].`,
-        'If it lies in a namespace, set namespace or VAULT_NAMESPACE. A role may also be bound to other addresses (token_bound_cidrs).',
-      ],
-    })
+  if (status === 403 && isVaults(body)) {
+    const reason = discreet(reasonIn(body), attempt.secrets)
+    return new EnvdriftError(
+      'LOGIN_REFUSED',
+      `${place} takes no login at auth/${mount} with ${from}: ${reason === '' ? 'status 403' : reason}`,
+      {
+        suggestions: [
+          // Its way to say that the cluster doesn't vouch for the token, or the role doesn't take it.
+          ...(method === 'kubernetes' ? remedies(attempt) : []),
+          `Check that the method ${method} is enabled there: \`vault auth list\`; another path goes into auth_mount under [vault.hashicorp].`,
+          'If it lies in a namespace, set namespace or VAULT_NAMESPACE. A role may also be bound to other addresses (token_bound_cidrs).',
+        ] as [string, ...string[]],
+      },
+    )
+  }
   if (status === 400 && isVaults(body)) {
     const reason = discreet(reasonIn(body), attempt.secrets)
     return new EnvdriftError(

@@ -22,6 +22,11 @@ const addressAttemptMs = 2_000
 
 export const specs: ProviderSpecs = Object.fromEntries(Object.entries(registry).map(([id, {spec}]) => [id, spec]))
 
+/** `azure, aws, … or local`: what a person may choose. */
+export const providerNames = Object.keys(specs)
+  .join(', ')
+  .replace(/, (?=[^,]*$)/, ' or ')
+
 /** The machine as reading a configuration sees it. */
 export function configPort(): ConfigPort {
   return {

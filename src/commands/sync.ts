@@ -3,6 +3,7 @@ import {boolean, string} from '@oclif/core/flags'
 import {BaseCommand} from '../cli/base-command.ts'
 import {passwordFlags} from '../cli/password.ts'
 import {runSync} from '../cli/run-sync.ts'
+import {providerNames} from '../cli/wire.ts'
 import type {Result} from '../core/report.ts'
 
 export default class Sync extends BaseCommand {
@@ -60,7 +61,7 @@ export default class Sync extends BaseCommand {
     provider: string({
       helpValue: 'KIND',
       char: 'p',
-      summary: 'Which kind of vault: azure, aws, hashicorp, gcp or local.',
+      summary: `Which kind of vault: ${providerNames}.`,
     }),
     'vault-url': string({helpValue: 'URL', summary: 'Address of the vault (azure, hashicorp).'}),
     region: string({helpValue: 'NAME', summary: 'AWS region.'}),

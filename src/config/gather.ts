@@ -195,7 +195,9 @@ function chooseProvider(
   if (contents[0]?.file.format !== 'pair') return 'azure'
   remarks.mistakes.push({
     place: {file: contents[0].file, path: []},
-    text: 'this format has no place for a provider: pass -p (azure, aws, hashicorp, gcp or local), or set ENVDRIFT_PROVIDER',
+    text: `this format has no place for a provider: pass -p (${Object.keys(specs)
+      .join(', ')
+      .replace(/, (?=[^,]*$)/, ' or ')}), or set ENVDRIFT_PROVIDER`,
   })
   return undefined
 }

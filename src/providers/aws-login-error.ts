@@ -145,7 +145,7 @@ function notLoggedIn(
     return loser(
       `There is no profile ${shown} in ~/.aws/config and ~/.aws/credentials`,
       `Make it with \`aws configure sso ${option(name)}\`, or \`aws configure ${option(name)}\` for keys.`,
-      'See which there are with `aws configure list-profiles`; profile under [vault.aws] and AWS_PROFILE choose one.',
+      'See which there are with `aws configure list-profiles`; profile in the configuration and AWS_PROFILE choose one.',
     )
   }
   const [source, settings] = sourceProfile(name, known)

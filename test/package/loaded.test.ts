@@ -55,14 +55,11 @@ describe('what the installed program loads', () => {
     },
   )
 
-  it.each([['snyc'], ['sync', '--nope'], ['mappings', '--nope']])(
-    'for the mistake %j %j is no SDK',
-    async (...words) => {
-      const {packages} = await loadedBy(words, {cwd: makeWorkspace().root})
-      expect(packages).toContain('@oclif/core')
-      expect(packages.filter((name) => Object.values(sdks).some((sdk) => sdk.test(name)))).toEqual([])
-    },
-  )
+  it.each(['snyc', 'sync --nope', 'vault list --nope'])('for the mistake "%s" is no SDK', async (line) => {
+    const {packages} = await loadedBy(line.split(' '), {cwd: makeWorkspace().root})
+    expect(packages).toContain('@oclif/core')
+    expect(packages.filter((name) => Object.values(sdks).some((sdk) => sdk.test(name)))).toEqual([])
+  })
 
   it.each(Object.keys(registry))('for a sync with %s is its SDK, and nobody else’s', async (provider) => {
     const {workspace, env} = await openShop(provider)

@@ -1,7 +1,7 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer, type IncomingMessage} from 'node:http'
 import {type AddressInfo, connect, type Socket} from 'node:net'
-import {tmpdir} from 'node:os'
+import {networkInterfaces, tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {getCACertificates, setDefaultCACertificates} from 'node:tls'
 
@@ -35,6 +35,16 @@ export function clearGoogleEnvironment(): void {
   process.env['HOME'] = temporaryDirectory()
   // Else a metadata server would be looked for on a machine of Google's.
   process.env['METADATA_SERVER_DETECTION'] = 'none'
+}
+
+/** There a metadata server is to be expected, and tests that want none are skipped. */
+export function isMachineOfGoogles(): boolean {
+  const vendor = '/sys/class/dmi/id/bios_vendor'
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({mac}) => mac))
+  return (
+    (existsSync(vendor) && readFileSync(vendor, 'utf8').includes('Google')) ||
+    addresses.some((mac) => mac.startsWith('42:01'))
+  )
 }
 
 /** Writes a credential file. */

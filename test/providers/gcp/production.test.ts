@@ -7,10 +7,9 @@ import {promisify} from 'node:util'
 
 import {afterEach, describe, expect, it} from 'vitest'
 
-import {mayHaveMetadataServer} from '../../../src/providers/gcp/machine-login.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeGcp, project} from '../../fakes/gcp.ts'
-import {credentialFile, temporaryDirectory} from './bed.ts'
+import {credentialFile, isMachineOfGoogles, temporaryDirectory} from './bed.ts'
 import {type Internet, startInternet} from './internet.ts'
 
 const run = promisify(execFile)
@@ -123,7 +122,7 @@ describe('the unchanged SDK over TLS, at the real host names', () => {
     expect(printed).toMatchObject({answers: {'myapp-production': expect.stringMatching(/^TIMEOUT /)}})
   })
 
-  const isGoogles = mayHaveMetadataServer({})
+  const isGoogles = isMachineOfGoogles()
   it.skipIf(isGoogles)(
     `says nothing but NOT_LOGGED_IN where nobody is${isGoogles ? ' (skipped: this machine is one of Google’s)' : ''}`,
     async () => {

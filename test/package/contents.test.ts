@@ -1,6 +1,7 @@
 import {readdirSync, readFileSync, statSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {dirname, join} from 'node:path'
+import {pathToFileURL} from 'node:url'
 
 import {Ajv, type AnySchema} from 'ajv'
 import {default as addFormats} from 'ajv-formats'
@@ -70,7 +71,9 @@ describe('the package', () => {
 
   it('keeps the names of functions, for stack traces', async () => {
     const program = readdirSync(join(installed, 'dist/chunks')).find((name) => name.startsWith('main-'))
-    const {main} = (await import(join(installed, 'dist/chunks', program!))) as {readonly main: () => void}
+    const {main} = (await import(pathToFileURL(join(installed, 'dist/chunks', program!)).href)) as {
+      readonly main: () => void
+    }
     expect(main.name).toBe('main')
   })
 })

@@ -40,8 +40,18 @@ const notRun: Readonly<Record<string, string>> = {
     'needs jq',
   'docs/schema-validation.md: envdrift sync --validate-schema --schema schema.ts:settings':
     'test/commands/sync has its cases',
-  'docs/providers/aws.md: aws sso login': 'needs an AWS account',
+  'docs/providers/aws.md: aws configure sso --profile myapp': 'needs an AWS account',
+  'docs/providers/aws.md: aws secretsmanager create-secret --region eu-west-1 --name myapp-key --secret-string file://services/myapp/.env.keys':
+    'needs an AWS account',
   'docs/providers/aws.md: envdrift sync --verify --ci': 'needs an AWS account; examples/aws runs the same',
+  'docs/providers/aws.md: aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com':
+    'needs an AWS account',
+  'docs/providers/aws.md: aws kms create-grant --key-id KEY-ID --operations Decrypt --grantee-principal arn:aws:iam::123456789012:role/myapp-ci --region eu-west-1':
+    'needs an AWS account',
+  'docs/providers/aws.md: aws secretsmanager get-resource-policy --region eu-west-1 --secret-id myapp-key':
+    'needs an AWS account',
+  'docs/providers/aws.md: aws secretsmanager put-secret-value --region eu-west-1 --secret-id myapp-key --secret-string file://services/myapp/.env.keys':
+    'needs an AWS account',
   'docs/providers/azure.md: az login': 'needs an Azure account',
   'docs/providers/azure.md: az role assignment create --role "Key Vault Secrets Officer" --assignee-object-id "$(az ad signed-in-user show --query id --output tsv)" --assignee-principal-type User --scope "$(az keyvault show --name my-keyvault --query id --output tsv)"':
     'needs an Azure account',
@@ -63,6 +73,21 @@ const notRun: Readonly<Record<string, string>> = {
   'docs/providers/hashicorp.md: export VAULT_ADDR=https://vault.example.com:8200': 'needs a Vault',
   'docs/providers/hashicorp.md: envdrift sync --verify --ci': 'needs a Vault; examples/hashicorp runs the same',
   'docs/providers/hashicorp.md: vault print token | envdrift sync --verify --ci --token -': 'needs a Vault',
+  'docs/providers/hashicorp.md: vault policy write myapp-read policy.hcl':
+    'needs a Vault; test/providers/hashicorp/page.test.ts runs it on one',
+  'docs/providers/hashicorp.md: vault write auth/jwt/config oidc_discovery_url=https://gitlab.com bound_issuer=https://gitlab.com':
+    'needs a Vault that reaches GitLab',
+  'docs/providers/hashicorp.md: vault auth enable kubernetes': 'needs a Vault in a cluster',
+  'docs/providers/hashicorp.md: vault auth enable approle':
+    'needs a Vault; test/providers/hashicorp/page.test.ts runs it on one',
+  'docs/providers/hashicorp.md: vault write -f -wrap-ttl=5m -field=wrapping_token auth/approle/role/myapp-ci/secret-id':
+    'needs a Vault; test/providers/hashicorp/page.test.ts runs it on one',
+  'docs/providers/hashicorp.md: vault auth enable cert':
+    'needs a Vault; test/providers/hashicorp/page.test.ts runs it on one',
+  'docs/providers/hashicorp.md: export ENVDRIFT_HASHICORP_AUTH=ldap ENVDRIFT_HASHICORP_USERNAME=alice':
+    'needs a directory',
+  'docs/providers/hashicorp.md: { vault policy read myapp-read && echo \'path "secret/data/other-key" { capabilities = ["read"] }\'; } | vault policy write myapp-read -':
+    'needs a Vault; test/providers/hashicorp/page.test.ts runs it on one',
   'docs/providers/gcp.md: gcloud auth login': 'needs a GCP account',
   'docs/providers/gcp.md: gcloud secrets create myapp-key --project=my-gcp-project --replication-policy=automatic --data-file=services/myapp/.env.keys':
     'needs a GCP account',

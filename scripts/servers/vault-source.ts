@@ -3,7 +3,7 @@ import {dirname, join} from 'node:path'
 
 import {go} from './go-programs.ts'
 
-// Vault as it is needs the SDK of every cloud, most of an hour on two cores. What tests need of it needs none of them.
+// Vault as it is builds with the SDKs of every cloud. What tests need of it needs none of them.
 
 const wrappers = 'github.com/hashicorp/go-kms-wrapping'
 

@@ -25,7 +25,7 @@ export type AwsConnection = {
   readonly close: () => void
 }
 
-export type ClientConfig = {
+type ClientConfig = {
   readonly region: string
   readonly credentials: () => Promise<AwsCredentials>
   readonly requestHandler: AwsHttp

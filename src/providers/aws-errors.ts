@@ -92,10 +92,10 @@ export function commonError(error: unknown, asked: Asked): EnvdriftError | undef
 }
 
 /** The service says that the trouble is its own. */
-export const isOutage = (error: unknown): boolean => isOne('service', error) || (statusOf(error) ?? 0) >= 500
+const isOutage = (error: unknown): boolean => isOne('service', error) || (statusOf(error) ?? 0) >= 500
 
 /** LOGIN_REFUSED: credentials that are there, and that AWS doesn't take. */
-export function rejection(error: unknown, {place, region, logInAgain}: Asked): EnvdriftError {
+function rejection(error: unknown, {place, region, logInAgain}: Asked): EnvdriftError {
   const [name, cause] = [nameOf(error), causeOf(error)]
   if (isOne('expired', error)) {
     return new EnvdriftError('LOGIN_REFUSED', `The AWS login has expired (${place}, ${name})`, {

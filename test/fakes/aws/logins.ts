@@ -8,7 +8,7 @@ export type Login = {readonly secretAccessKey: string; readonly sessionToken?: s
 export type Role = {readonly externalId?: string; readonly mfaSerial?: string; readonly mfaCode?: string}
 
 /** A request without a body that somebody reads, as the endpoints for credentials get it. */
-export type Plain = {
+type Plain = {
   readonly method: string
   /** Path and query. */
   readonly url: string

@@ -11,10 +11,11 @@ import {join} from 'node:path'
 import {GrpcClient, grpc} from 'google-gax'
 
 import type {LoggedRead} from '../providers/contract.ts'
+import type {CredentialFiles} from './gcp/credential-files.ts'
 import {makePolicy, type Policy} from './gcp/policy.ts'
 import {type Details, jsonOf, Refusal, unauthenticated} from './gcp/refusal.ts'
 import {type Caller, makeSecrets, type SecretStore} from './gcp/secrets.ts'
-import {type CredentialFiles, identities, makeTokens, type Tokens} from './gcp/tokens.ts'
+import {identities, makeTokens, type Tokens} from './gcp/tokens.ts'
 
 export {identities}
 

@@ -9,9 +9,10 @@ import {retryNote, tooLongToWait} from '../in-flight.ts'
 import type {Identity} from '../provider.ts'
 import {answerObserver, watchedTls} from './channel.ts'
 import type {Endpoint} from './endpoint.ts'
-import {callError, type Doing, type Refusal, refusalOf, status} from './errors.ts'
+import {callError, type Doing} from './errors.ts'
 import {loginWith} from './login.ts'
 import {shareProxy} from './proxy.ts'
+import {type Refusal, refusalOf, status} from './refusal.ts'
 import type {ResourceName} from './resource-name.ts'
 
 type Client = SecretManagerServiceClient

@@ -11,7 +11,7 @@ import type {Provider, ProviderDefinition, Version} from '../provider.ts'
 import {connectionTo} from './connection.ts'
 import {crc32c} from './crc32c.ts'
 import {endpointOf} from './endpoint.ts'
-import {type Refusal, status} from './errors.ts'
+import {type Refusal, status} from './refusal.ts'
 import {
   gcloudFlags,
   parentOf,

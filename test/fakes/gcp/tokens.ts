@@ -5,6 +5,7 @@ import type {IncomingMessage, ServerResponse} from 'node:http'
 
 import {grpc} from 'google-gax'
 
+import {type CredentialFiles, credentialFiles} from './credential-files.ts'
 import {isInTime, readToken, signedToken} from './jwt.ts'
 import type {Policy} from './policy.ts'
 import {denied, jsonOf, Refusal} from './refusal.ts'
@@ -47,21 +48,6 @@ export type Tokens = {
   readonly silence: () => void
   /** The scopes that tokens of the metadata server have. */
   readonly limitMachineTo: (scopes: readonly string[]) => void
-}
-
-export type CredentialFiles = {
-  /** A service account's key, with an RSA key made for this run. */
-  readonly serviceAccount: object
-  /** Workload identity federation with a token in a file, as `gcloud iam workload-identity-pools create-cred-config` writes it. */
-  readonly workloadIdentity: object
-  /** The same with a token from an address, as google-github-actions/auth writes it. */
-  readonly workloadIdentityByUrl: object
-  /** The same on behalf of a service account. */
-  readonly workloadIdentityImpersonating: object
-  /** The file of `gcloud auth application-default login`; its tokens come from https://oauth2.googleapis.com alone. */
-  readonly userLogin: object
-  /** The file of `gcloud auth application-default login --impersonate-service-account`. */
-  readonly impersonation: object
 }
 
 const home = 'myapp-project.iam.gserviceaccount.com'
@@ -340,61 +326,15 @@ export function makeTokens({policy, nowMs, subjectTokenFile, writeSubjectToken}:
     listener,
     bearerOf,
     identities,
-    files(base) {
-      const federation = {
-        universe_domain: 'googleapis.com',
-        type: 'external_account',
+    files: (base) =>
+      credentialFiles(base, {
         audience: pool,
-        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-        token_url: `${base}/v1/token`,
-      }
-      const target = `${base}/v1/projects/-/serviceAccounts/${identities.deployer.slice(15)}:generateAccessToken`
-      const userLogin = {
-        account: '',
-        type: 'authorized_user',
-        client_id: user.clientId,
-        client_secret: user.clientSecret,
-        refresh_token: refreshToken,
-        universe_domain: 'googleapis.com',
-      }
-      const serviceAccount = {
-        type: 'service_account',
-        project_id: 'myapp-project',
-        private_key_id: account.keyId,
-        private_key: privatePem,
-        client_email: account.email,
-        client_id: '100000000000000000001',
-        // The SDK signs its tokens itself, and reads no token_uri.
-        token_uri: `${base}/token`,
-        universe_domain: 'googleapis.com',
-      }
-      return {
-        serviceAccount,
-        userLogin,
-        workloadIdentity: {...federation, credential_source: {file: subjectTokenFile}},
-        workloadIdentityByUrl: {
-          ...federation,
-          credential_source: {
-            url: `${base}/oidc?audience=${encodeURIComponent(`https:${pool}`)}`,
-            headers: {Authorization: `Bearer ${requestToken}`},
-            format: {type: 'json', subject_token_field_name: 'value'},
-          },
-        },
-        workloadIdentityImpersonating: {
-          ...federation,
-          credential_source: {file: subjectTokenFile},
-          service_account_impersonation_url: target,
-        },
-        impersonation: {
-          type: 'impersonated_service_account',
-          delegates: [],
-          service_account_impersonation_url: target,
-          source_credentials: serviceAccount,
-          // The library takes the address of the IAM Credentials API from here, where it isn't Google's.
-          endpoint: base,
-        },
-      }
-    },
+        subjectTokenFile,
+        deployer: identities.deployer.slice(15),
+        requestToken,
+        user: {...user, refreshToken},
+        account: {...account, privatePem},
+      }),
     credentials: () => [
       privatePem,
       privatePem.split('\n')[1]!,

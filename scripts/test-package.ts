@@ -6,7 +6,7 @@
  * it, from the same bundle.
  */
 import {execFileSync} from 'node:child_process'
-import {chmodSync, copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs'
+import {chmodSync, copyFileSync, globSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs'
 import {homedir, tmpdir} from 'node:os'
 import {isAbsolute, join, resolve} from 'node:path'
 
@@ -51,11 +51,12 @@ function oldestNode(): string {
   const xdg = process.env['XDG_CACHE_HOME']
   const cache = xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache')
   const folder = join(process.env['ENVDRIFT_NODES_DIR'] ?? join(cache, 'envdrift-nodes'), '22.23.2')
-  const executable = join(folder, 'node_modules/.bin', windows ? 'node.cmd' : 'node')
+  const find = (): string | undefined =>
+    globSync(windows ? 'node_modules/node-*/bin/node.exe' : 'node_modules/node-*/bin/node', {cwd: folder})[0]
   mkdirSync(folder, {recursive: true})
   for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(pinned, name), join(folder, name))
-  if (!existsSync(executable)) npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund'], folder)
-  const [found] = globSync(windows ? 'node_modules/node-*/bin/node.exe' : 'node_modules/node-*/bin/node', {cwd: folder})
+  if (find() === undefined) npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund'], folder)
+  const found = find()
   if (found === undefined) throw new Error(`No Node 22.23.2 for ${process.platform}-${process.arch} in the registry`)
   return join(folder, found)
 }

@@ -141,12 +141,16 @@ export function makeLogin({
       source: sourceOf(base, named, host.env),
     })
 
-  async function answer({serial, role}: CodeWanted): Promise<void> {
-    const code = await host.ask?.(`One-time code of ${serial} for ${role}`)
-    if (code !== undefined) return void codes.set(serial, code.reveal())
-    throw new EnvdriftError(
+  async function answer(wanted: CodeWanted): Promise<void> {
+    const code = await host.ask?.(`One-time code of ${wanted.serial} for ${wanted.role}`)
+    if (code !== undefined) return void codes.set(wanted.serial, code.reveal())
+    throw withoutCode(wanted, host.ask === undefined ? 'nobody can be asked for it here' : 'nobody gave one')
+  }
+
+  function withoutCode({serial, role}: CodeWanted, why: string): EnvdriftError {
+    return new EnvdriftError(
       'NOT_LOGGED_IN',
-      `The role ${printable(role)} wants a one-time code of the device ${printable(serial)}, and nobody ${host.ask === undefined ? 'can be asked for it here' : 'gave one'} (login for ${place})`,
+      `The role ${printable(role)} wants a one-time code of the device ${printable(serial)}, and ${why} (login for ${place})`,
       {
         suggestions: [
           'At a terminal, run the command without --ci: envdrift asks for the code.',
@@ -174,7 +178,9 @@ export function makeLogin({
       try {
         return await credentials()
       } catch (error) {
-        throw await failure(error)
+        throw error instanceof CodeWanted
+          ? withoutCode(error, 'the session that it opened ended during the run')
+          : await failure(error)
       }
     },
     logIn: (signal) => (loggingIn ??= logIn(signal).finally(() => (loggingIn = undefined))),

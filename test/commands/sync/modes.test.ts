@@ -89,6 +89,21 @@ describe('when the vault can’t be read', () => {
     expect(run.stdout).toContain('secretsmanager:GetSecretValue')
   })
 
+  it('says with --verbose alone that it may not read in batches, and reads all the same', async () => {
+    const key = plantKey()
+    const {sync, vault} = await makeProject({
+      mappings: ['one', 'two'].map((name) => ({secret_name: `${name}-key`, folder_path: name})),
+      secrets: {'one-key': key.privateKey, 'two-key': key.privateKey},
+      files: {'one/.env.production': 'A=encrypted:xyz\n', 'two/.env.production': 'A=encrypted:xyz\n'},
+    })
+    vault.forbidBatches()
+    const quiet = await sync(['--verify'])
+    expect(quiet.stderr).not.toContain('BatchGetSecretValue')
+    const verbose = await sync(['--verbose'])
+    expect(verbose.code).toBe(0)
+    expect(verbose.stderr.match(/BatchGetSecretValue \(AccessDeniedException\)/g)).toHaveLength(1)
+  })
+
   it('C125 skips what only CI may read, and needs it there', async () => {
     const {sync, vault, workspace} = await makeUsualProject({
       mappings: [{secret_name: 'myapp-key', folder_path: 'svc', required: 'ci'}],

@@ -188,6 +188,12 @@ describe('answers', () => {
     expect(gist(await readOne(await connect()))).toBe('absent')
   })
 
+  it('for a name that no secret can have are CONFIG_INVALID, without a request', async () => {
+    const bed = await start()
+    expect((await failureOf(await connect(), 'myapp production')).code).toBe('CONFIG_INVALID')
+    expect(bed.fake.requests()).toEqual([])
+  })
+
   it('a version or stage that is not there is an absence', async () => {
     const bed = await start()
     bed.fake.put('myapp-production', 'value')

@@ -10,9 +10,11 @@ import {
   ListSecretVersionIdsCommand,
   PutSecretValueCommand,
   SecretsManagerClient,
+  type BatchGetSecretValueCommandInput,
   type SecretsManagerClientConfig,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager'
+import {AssumeRoleCommand, STSClient, type AssumeRoleCommandInput} from '@aws-sdk/client-sts'
 import {describe, expect, it, onTestFinished, vi} from 'vitest'
 
 import {exampleCredentials, startAwsFake, type AwsFake} from '../../fakes/aws.ts'
@@ -92,6 +94,75 @@ describe('batches', () => {
       client.send(new BatchGetSecretValueCommand({SecretIdList: Array.from({length: count}, (_, n) => `service-${n}`)}))
     expect((await batchOf(20)).Errors).toHaveLength(20)
     await expect(batchOf(21)).rejects.toMatchObject({name: 'ValidationException'})
+  })
+})
+
+describe('what the API reference says of a batch', () => {
+  const batch = async (input: BatchGetSecretValueCommandInput) => {
+    const {client} = await start()
+    return client.send(new BatchGetSecretValueCommand(input))
+  }
+
+  it.each([
+    ['filters beside ids', {SecretIdList: ['one'], Filters: [{Key: 'name', Values: ['one']}]}],
+    ['neither', {}],
+    ['a size of the page beside ids', {SecretIdList: ['one'], MaxResults: 5}],
+  ] as const)('refuses %s', async (_, input) => {
+    await expect(batch(input as BatchGetSecretValueCommandInput)).rejects.toMatchObject({
+      name: 'InvalidParameterException',
+    })
+  })
+
+  it.each([
+    [{SecretIdList: []}, 'ValidationException'],
+    [{SecretIdList: ['one'], NextToken: '7'}, 'InvalidNextTokenException'],
+  ])('refuses %j with %s', async (input, name) => {
+    await expect(batch(input)).rejects.toMatchObject({name})
+  })
+})
+
+describe('places', () => {
+  it('refuses a signature for a region that there is none of', async () => {
+    const {client} = await start({region: 'eu-nowhere-9'})
+    await expect(read(client)).rejects.toMatchObject({name: 'InvalidSignatureException'})
+  })
+
+  it('finds a secret of another account by its ARN only', async () => {
+    const {fake, client} = await start()
+    fake.put('shared', 'theirs', 'us-east-1', '210987654321')
+    const arn = 'arn:aws:secretsmanager:us-east-1:210987654321:secret:shared'
+    expect((await read(client, arn)).SecretString).toBe('theirs')
+    await expect(read(client, 'shared')).rejects.toMatchObject({name: 'ResourceNotFoundException'})
+  })
+
+  it('refuses a name that no secret can have', async () => {
+    const {client} = await start()
+    await expect(read(client, 'myapp production')).rejects.toMatchObject({name: 'ValidationException'})
+  })
+})
+
+describe('roles', () => {
+  const reader = 'arn:aws:iam::123456789012:role/myapp-reader'
+  const assume = async (input: Partial<AssumeRoleCommandInput>) => {
+    const {fake} = await start()
+    fake.role(reader, {externalId: 'myapp-4711'})
+    const client = new STSClient({region: 'us-east-1'})
+    onTestFinished(() => client.destroy())
+    return client.send(new AssumeRoleCommand({RoleArn: reader, RoleSessionName: 'test', ...input}))
+  }
+
+  it('are given to who brings what they ask for', async () => {
+    const {AssumedRoleUser} = await assume({ExternalId: 'myapp-4711'})
+    expect(AssumedRoleUser?.Arn).toBe('arn:aws:sts::123456789012:assumed-role/myapp-reader/test')
+  })
+
+  it.each([
+    ['without the external id', {}, 'AccessDenied'],
+    ['with another external id', {ExternalId: 'other'}, 'AccessDenied'],
+    ['that nobody made', {RoleArn: 'arn:aws:iam::123456789012:role/other'}, 'AccessDenied'],
+    ['under a name with a space', {ExternalId: 'myapp-4711', RoleSessionName: 'a b'}, 'ValidationError'],
+  ])('%s are refused', async (_, input, name) => {
+    await expect(assume(input)).rejects.toMatchObject({name})
   })
 })
 

@@ -69,6 +69,11 @@ export async function startGcp(
   const store = makeSecrets(projects, policy)
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'envdrift-fake-gcp-'))
   const subjectTokenFile = join(directory, 'oidc-token')
+  const forget = (): void => {
+    if (options.directory === undefined) rmSync(directory, {recursive: true, force: true})
+  }
+  // A program that is ended without stopping its fake leaves nothing behind either.
+  process.once('exit', forget)
   const reads: LoggedRead[] = []
   const calls: string[] = []
   const billed: (string | undefined)[] = []
@@ -260,7 +265,8 @@ export async function startGcp(
     billed: () => billed,
     logins: tokens.logins,
     async stop() {
-      if (options.directory === undefined) rmSync(directory, {recursive: true, force: true})
+      process.off('exit', forget)
+      forget()
       server.forceShutdown()
       httpServer.closeAllConnections()
       await new Promise<void>((resolve) => httpServer.close(() => resolve()))

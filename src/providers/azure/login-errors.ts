@@ -232,6 +232,6 @@ export const nobodyThere = (place: string): EnvdriftError =>
   new EnvdriftError('NOT_LOGGED_IN', `credential = "browser" needs a person at a terminal to log in for ${place}`, {
     suggestions: [
       'Run the command in a terminal, and without --ci.',
-      'For machines, set credential = "workload-identity", "managed-identity" or "client-secret".',
+      'For machines, set credential = "github-oidc", "workload-identity", "managed-identity" or "client-secret".',
     ],
   })

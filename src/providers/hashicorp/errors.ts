@@ -74,12 +74,13 @@ function codeOf(error: unknown): string {
 export function refusal(status: number, body: unknown, asked: Asked): EnvdriftError {
   const {place, doing, name} = asked
   const attempt = `${doing} ${name}`
-  if (status === 403) return forbidden(asked)
+  // A login has no policy to lack: what is not Vault's own answer comes from something in front of it.
+  if (status === 403 && doing !== 'log in to') return forbidden(asked)
   if (status === 404) return wrongPlace(body, asked)
-  if (status === 401 || status === 407)
+  if (status === 401 || status === 403 || status === 407)
     return new EnvdriftError(
       'LOGIN_REFUSED',
-      `Something in front of ${place} wants a login of its own (status ${status})`,
+      `Something in front of ${place} ${status === 403 ? 'refuses us' : 'wants a login of its own'} (status ${status})`,
       {
         suggestions: [
           'Vault itself never answers this: check the proxy (HTTPS_PROXY, NO_PROXY) and url under [vault.hashicorp].',
@@ -94,7 +95,9 @@ export function refusal(status: number, body: unknown, asked: Asked): EnvdriftEr
     return badResponse(`${place} answered with status ${status}, and not as Vault does`, checkAddress)
   return new EnvdriftError('BAD_REQUEST', `${place} refused to ${attempt} as malformed (status ${status})`, {
     suggestions: [
-      `Check secret_name, and mount, kv_version and namespace under [vault.hashicorp]: \`${vaultKv('get', asked, name)}\` must work.`,
+      doing === 'log in to'
+        ? 'Check auth, auth_mount and namespace under [vault.hashicorp]: `vault auth list` shows which methods are enabled.'
+        : `Check secret_name, and mount, kv_version and namespace under [vault.hashicorp]: \`${vaultKv('get', asked, name)}\` must work.`,
       ...(doing === 'write' ? ['A mount with cas_required takes no write that would replace any version.'] : []),
     ],
   })

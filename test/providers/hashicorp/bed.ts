@@ -77,7 +77,7 @@ type TestVault = Pick<VaultServer, 'url' | 'rootToken' | 'stop'> & {
 }
 
 /** A bed on any server that is set up as Vault is; `log` is what came in to it. */
-export async function bedOn(vault: TestVault, log: readonly LoggedRequest[], login: BedLogin): Promise<Bed> {
+async function bedOn(vault: TestVault, log: readonly LoggedRequest[], login: BedLogin): Promise<Bed> {
   const api = rootApi(vault)
   const rules: Rule[] = [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]
   await writePolicy(api, 'myapp-ci', rules)

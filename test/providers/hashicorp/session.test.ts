@@ -155,6 +155,29 @@ it('asks once and no more where a login is refused', async () => {
   expect(asked()).toEqual(['auth/approle/login'])
 })
 
+it.each([
+  ['a page', 200, '<html>Log in</html>', 'BAD_RESPONSE'],
+  ['no token', 200, {data: null, auth: null}, 'BAD_RESPONSE'],
+  ['a token that is none', 200, {data: null, auth: {client_token: 'two words'}}, 'BAD_RESPONSE'],
+  ['nothing', 204, undefined, 'BAD_RESPONSE'],
+  ['a page', 403, '<html>Blocked</html>', 'LOGIN_REFUSED'],
+  ['too many requests', 429, {errors: ['quota']}, 'THROTTLED'],
+  ['no such namespace', 404, {errors: ['namespace not found']}, 'VAULT_NOT_FOUND'],
+  ['no such place', 404, '<html>Not Found</html>', 'VAULT_NOT_FOUND'],
+  ['another method', 405, {errors: ['unsupported operation']}, 'BAD_REQUEST'],
+])('takes %s with status %i for no login', async (_, status, body, code) => {
+  const provider = await connect()
+  vault.fault({status, ...(body !== undefined && {body})}, Infinity, 'auth/approle/login')
+  expect(await read(provider)).toBe(code)
+  expect(asked().filter((path) => path.startsWith('secret/'))).toEqual([])
+})
+
+it('says VAULT_SEALED when it is sealed at the login', async () => {
+  const provider = await connect()
+  vault.seal()
+  expect(await read(provider)).toBe('VAULT_SEALED')
+})
+
 it('says LOGIN_REFUSED where Vault wants a second factor', async () => {
   const provider = await connect()
   const auth = {client_token: '', mfa_requirement: {mfa_request_id: 'x', mfa_constraints: {}}}

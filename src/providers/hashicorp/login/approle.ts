@@ -2,7 +2,7 @@ import {EnvdriftError} from '../../../core/errors.ts'
 import {Secret} from '../../../core/secret.ts'
 import {printable} from '../../../core/text.ts'
 import {dataOf} from '../answer.ts'
-import {refusal} from '../errors.ts'
+import {refusalOrNonsense} from '../readings.ts'
 import type {Credentials, LoginSettings, Tools} from './credentials.ts'
 import {notLoggedIn, secretFile} from './secret-file.ts'
 
@@ -41,12 +41,12 @@ async function unwrapped(wrapping: Secret, mount: string, {client, place, signal
         'If nobody of yours has used it, somebody else has: have the SecretID destroyed, and look into the audit log.',
       ],
     })
-  const asked = {place, mount: `auth/${mount}`, doing: 'log in to', name: place} as const
+  const asked = {place, mount: `auth/${mount}`, doing: 'log in to', name: `auth/${mount}`} as const
   const looked = await client.post('sys/wrapping/lookup', {token: wrapping.reveal()}, {signal, repeatable: true})
   if (looked.status === 400 || looked.status === 403)
     throw gone('is used up or has run out: its wrapping token does not exist any more')
   const madeBy = dataOf(looked.body)?.['creation_path']
-  if (looked.status !== 200 || typeof madeBy !== 'string') throw refusal(looked.status, looked.body, asked)
+  if (looked.status !== 200 || typeof madeBy !== 'string') throw refusalOrNonsense(looked, asked)
   if (!isSecretIdPath(madeBy, mount))
     throw gone(
       `was not made by auth/${mount} but by ${printable(madeBy.slice(0, 200))}: it may have been stolen and wrapped anew`,
@@ -55,8 +55,7 @@ async function unwrapped(wrapping: Secret, mount: string, {client, place, signal
   const answer = await client.post('sys/wrapping/unwrap', {}, {signal, token: wrapping})
   if (answer.status === 400 || answer.status === 403) throw gone('was used up by somebody else just now')
   const secretId = dataOf(answer.body)?.['secret_id']
-  if (answer.status !== 200 || typeof secretId !== 'string' || secretId === '')
-    throw refusal(answer.status, answer.body, asked)
+  if (answer.status !== 200 || typeof secretId !== 'string' || secretId === '') throw refusalOrNonsense(answer, asked)
   return new Secret(secretId)
 }
 

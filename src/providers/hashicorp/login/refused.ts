@@ -4,7 +4,7 @@ import {shellWord} from '../../../core/shell-word.ts'
 import {printable} from '../../../core/text.ts'
 import {isVaults, reasonIn} from '../answer.ts'
 import type {Answer} from '../client.ts'
-import {refusal} from '../errors.ts'
+import {refusalOrNonsense} from '../readings.ts'
 import type {LoginSettings} from './credentials.ts'
 
 type Attempt = {
@@ -45,7 +45,8 @@ export function loginRefusal({status, body}: Answer, attempt: Attempt): Envdrift
       {suggestions: remedies(attempt)},
     )
   }
-  return refusal(status, body, {place, mount: `auth/${mount}`, doing: 'log in to', name: `auth/${mount}`})
+  const asked = {place, mount: `auth/${mount}`, doing: 'log in to', name: `auth/${mount}`} as const
+  return refusalOrNonsense({status, body}, asked)
 }
 
 export function wantsSecondFactor(body: unknown): boolean {

@@ -146,6 +146,16 @@ describe('the requests', () => {
     expect(await readNames(await connect(vault.url, vault.rootToken), 'none')).toEqual(['absent'])
   })
 
+  it('are two where a token has no right in the mount, and the message has the line for version 2', async () => {
+    const token = vault.addToken({rules: []})
+    const [answer] = await readAll(await connect(vault.url, token), [ref('myapp')])
+    expect(asked()).toEqual(['secret/data/myapp', 'sys/internal/ui/mounts/secret'])
+    const line = 'path "secret/data/myapp" { capabilities = ["read"] }'
+    expect(answer).toMatchObject({
+      error: {code: 'FORBIDDEN', suggestions: expect.arrayContaining([expect.stringContaining(line)]) as unknown},
+    })
+  })
+
   it('ask for no version where it is configured', async () => {
     expect(await readNames(await connect(vault.url, vault.rootToken, {kv_version: 2}), 'none')).toEqual(['absent'])
     expect(asked()).toEqual(['secret/data/none'])

@@ -27,6 +27,7 @@ const notRun: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: ENVDRIFT_CONTRACT_TABLE=/tmp/seen.jsonl npm run test:servers':
     'needs the servers; .ci/run does the same',
   'CONTRIBUTING.md: npx changeset': 'asks questions',
+  'docs/benchmarks.md: npm ci': 'takes many minutes; .ci/run runs the quick bench',
   'docs/commands/sync.md: envdrift sync -c pair.txt -p azure --vault-url https://myvault.vault.azure.net/':
     'needs an Azure vault',
   'docs/commands/sync.md: envdrift sync --verify --ci --json': 'test/docs/json.test.ts holds the document',

@@ -4,7 +4,7 @@ import {homedir} from 'node:os'
 import {join} from 'node:path'
 
 /** Where the tools that we compare with are kept, outside the repository. */
-export const benchCache = (): string =>
+const benchCache = (): string =>
   process.env['ENVDRIFT_BENCH_DIR'] ??
   join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'envdrift-bench')
 
@@ -32,7 +32,7 @@ export function installPython(directory: string): void {
   execFileSync(join(directory, 'bin', 'pip'), pipArguments, {stdio: 'inherit'})
 }
 
-export const pipArguments = ['install', '--quiet', '--disable-pip-version-check', `envdrift[aws]==${pythonVersion}`]
+const pipArguments = ['install', '--quiet', '--disable-pip-version-check', `envdrift[aws]==${pythonVersion}`]
 
 /** `npm run bench:install`: puts the rivals where `npm run bench` looks for them. One that can't be had is said, and left out. */
 export function installRivals(say: (line: string) => void): void {

@@ -8,7 +8,7 @@ import {publishedPackageJson} from './published-package-json.ts'
 /**
  * Write the program: one module per command, with shared chunks, every dependency inside, and no source maps.
  *
- * Names are made short, and yet kept: esbuild gives each function its own name back, so that stack traces stay readable.
+ * Names stay as they are: stack traces can be read, and short names with esbuild's `keepNames` take 10 ms at each start.
  *
  * @param root - absolute; the checkout.
  * @param outdir - absolute; made if it isn't there.
@@ -35,8 +35,10 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
     target: 'node22.18',
     // The ES module of a package where it has one: smaller, since what isn't used of it stays out.
     mainFields: ['module', 'main'],
-    minify: true,
-    keepNames: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    // Else a pattern becomes `new RegExp`, which is parsed when it is loaded (all emoji: 19 ms), not when it is used.
+    supported: {'regexp-set-notation': true, 'regexp-unicode-property-escapes': true},
     sourcemap: false,
     metafile: true,
     chunkNames: 'chunks/[name]-[hash]',
@@ -49,7 +51,7 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
         'const __dirname = import.meta.dirname;',
       ].join('\n'),
     },
-    plugins: [ownPackageJson(root), lazyBuiltins, lazyStringWidth, proxyOfGaxios, withoutUnusedProtos],
+    plugins: [ownPackageJson(root), lazyBuiltins, lazySegmenters, proxyOfGaxios, withoutUnusedProtos],
     logLevel: 'warning',
   })
   return metafile
@@ -83,31 +85,33 @@ const lazyBuiltins: Plugin = {
 }
 
 /**
- * string-width asks for the rules of all scripts of the world when it is loaded (10 ms), and for a list of all emoji at the
- * first character beyond ASCII (15 ms), such as the frame of the summary has. Lines of a frame are one column wide:
- * https://www.unicode.org/Public/UNIDATA/EastAsianWidth.txt has them as ambiguous or neutral.
+ * What measures text asks for the rules of all scripts of the world when it is loaded (10 ms each): here when it first needs
+ * them.
  */
-const lazier = [
-  ['const segmenter = new Intl.Segmenter();', 'let segmenter;'],
-  [' of segmenter.segment(string)', ' of (segmenter ??= new Intl.Segmenter()).segment(string)'],
-  [
-    String.raw`if (/^[\u0020-\u007E]*$/.test(string))`,
-    String.raw`if (/^[\u0020-\u007E]*$/.test(string) || (ambiguousIsNarrow && /^[\u0020-\u007E\u2500-\u257F]*$/.test(string)))`,
-  ],
-] as const
+const eagerSegmenter = /^const (\w+) = new Intl\.Segmenter\((.*)\);$/m
+const lazySegmenter = 'let $1Made; const $1 = {segment: (text) => ($1Made ??= new Intl.Segmenter($2)).segment(text)};'
 
-const lazyStringWidth: Plugin = {
-  name: 'lazy-string-width',
+/**
+ * string-width asks for a list of all emoji at the first character beyond ASCII (15 ms), such as the frame of the summary
+ * has. Lines of a frame are one column wide: https://www.unicode.org/Public/UNIDATA/EastAsianWidth.txt has them as ambiguous
+ * or neutral.
+ */
+const asciiOnly = String.raw`if (/^[\u0020-\u007E]*$/.test(string))`
+const asciiOrFrame = String.raw`if (/^[\u0020-\u007E]*$/.test(string) || (ambiguousIsNarrow && /^[\u0020-\u007E\u2500-\u257F]*$/.test(string)))`
+
+const lazySegmenters: Plugin = {
+  name: 'lazy-segmenters',
   setup: (bundler) => {
-    bundler.onLoad({filter: /[\\/]string-width[\\/]index\.js$/}, ({path}) => {
+    const measuring = /[\\/](string-width|wrap-ansi|slice-ansi)[\\/](?:index|tokenize-ansi)\.js$/
+    bundler.onLoad({filter: measuring}, ({path}) => {
       const text = readFileSync(path, 'utf8')
-      // oclif's older one is another program.
+      // oclif's older ones are other programs.
       if (!text.includes('Intl.Segmenter')) return undefined
-      const patched = lazier.reduce((before, [eager, lazy]) => {
-        if (!before.includes(eager)) throw new Error(`${path} is not as expected: look at lazyStringWidth`)
-        return before.replace(eager, () => lazy)
-      }, text)
-      return {contents: patched, loader: 'js'}
+      const isWidth = path.includes('string-width')
+      if (!eagerSegmenter.test(text) || (isWidth && !text.includes(asciiOnly)))
+        throw new Error(`${path} is not as expected: look at lazySegmenters`)
+      const lazy = text.replace(eagerSegmenter, lazySegmenter)
+      return {contents: isWidth ? lazy.replace(asciiOnly, () => asciiOrFrame) : lazy, loader: 'js'}
     })
   },
 }

@@ -42,6 +42,16 @@ type AwsRequest = {
   readonly isLoggedIn: () => boolean
 }
 
+/** A service that answers beside Secrets Manager, over AWS JSON 1.1 and with the same logins. */
+export type AwsService = {
+  /** In the scope of a signature: `secretsmanager`. */
+  readonly signingName: string
+  /** Before the operation in X-Amz-Target; may be the same. */
+  readonly target: string
+  /** An operation of the API on behalf of `caller`, an ARN. Throws a {@link Refusal}. */
+  readonly answer: (operation: string, region: string, body: Body, caller: string) => unknown
+}
+
 export type AwsFake = {
   /** `http://127.0.0.1:PORT`, for AWS_ENDPOINT_URL. */
   readonly url: string
@@ -60,7 +70,7 @@ export type AwsFake = {
   readonly role: (arn: string, role?: Role) => void
   /** What every login or signed request gets from now on, however good it is. */
   readonly reject: (failure: AwsFailure) => void
-  /** The next `times` requests to Secrets Manager get this; those for `operation` only, if it is given. */
+  /** The next `times` requests to Secrets Manager, or another service, get this; those for `operation` only, if it is given. */
   readonly fail: (failure: AwsFailure, times: number, operation?: string) => void
   /** The next requests are answered with this text and status, whatever they ask for. */
   readonly answer: (status: number, contentType: string, body: string) => void
@@ -93,9 +103,15 @@ export type AwsFake = {
 export async function startAwsFake({
   port = 0,
   delayMs = 0,
-}: {readonly port?: number; readonly delayMs?: number} = {}): Promise<AwsFake> {
+  services: others = [],
+}: {
+  readonly port?: number
+  readonly delayMs?: number
+  readonly services?: readonly AwsService[]
+} = {}): Promise<AwsFake> {
   let rejection: AwsFailure | undefined
   const secrets = makeSecrets(account)
+  const secretsManager = {signingName: 'secretsmanager', target: 'secretsmanager', answer: secrets.answer}
   const logins = makeLogins(
     account,
     {[exampleCredentials.accessKeyId]: {...exampleCredentials, arn: `arn:aws:iam::${account}:user/myapp-ci`}},
@@ -127,9 +143,10 @@ export async function startAwsFake({
     const isSts = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false
     const query = isSts ? Object.fromEntries(new URLSearchParams(raw.toString())) : {}
     const body = isSts ? query : jsonOf(raw)
-    const operation =
-      plain?.operation ??
-      (isSts ? (query['Action'] ?? '') : String(request.headers['x-amz-target']).replace(/^secretsmanager\./, ''))
+    const [target = '', name = ''] = String(request.headers['x-amz-target']).split('.')
+    const service = others.find((other) => other.target === target) ?? secretsManager
+    const operation = plain?.operation ?? (isSts ? (query['Action'] ?? '') : name)
+    const ids = body?.['SecretIdList'] ?? body?.['Names']
     inFlight++
     response.once('close', () => inFlight--)
     peak = Math.max(peak, inFlight)
@@ -138,7 +155,7 @@ export async function startAwsFake({
       operation,
       region: scopeOf(request.headers.authorization)?.region ?? '',
       secret: idIn(body),
-      ids: Array.isArray(body?.['SecretIdList']) ? (body['SecretIdList'] as readonly string[]) : [],
+      ids: Array.isArray(ids) ? (ids as readonly string[]) : [],
       inFlight,
       userAgent: request.headers['user-agent'] ?? '',
       session: query['RoleSessionName'] ?? '',
@@ -163,12 +180,12 @@ export async function startAwsFake({
         failure.left--
         throw new Refusal(failure.failure)
       }
-      const {arn} = authenticate(request, raw, 'secretsmanager')
+      const {arn} = authenticate(request, raw, service.signingName)
       isLoggedIn = true
       if (request.method !== 'POST' || request.headers['content-type'] !== 'application/x-amz-json-1.1' || !body)
         return reply(response, 404, 'application/x-amz-json-1.1', '{"__type":"UnknownOperationException"}')
       const {region} = scopeOf(request.headers.authorization)!
-      reply(response, 200, 'application/x-amz-json-1.1', JSON.stringify(secrets.answer(operation, region, body, arn)))
+      reply(response, 200, 'application/x-amz-json-1.1', JSON.stringify(service.answer(operation, region, body, arn)))
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       const {status = 400, type, message = '', retryAfterSeconds} = error.failure

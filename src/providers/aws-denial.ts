@@ -14,6 +14,8 @@ export type Refused = Asked & {
   readonly resource: (account: string) => string
   /** Prints the id or ARN of the KMS key that the secret is encrypted with. */
   readonly kmsKeyCommand: string
+  /** What the account that the secret belongs to has to do, where that is not ours. */
+  readonly ownerAdvice: (owner: string) => string
 }
 
 /** Who asked, as AWS writes it: `arn:aws:iam::ACCOUNT:user/NAME`, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`. */
@@ -55,7 +57,10 @@ export function denial(error: unknown, refused: Refused): EnvdriftError {
     /User: (\S+) is not authorized to perform: ([a-z0-9-]+:\w+)(?: on resource: (\S+))?/.exec(sentence) ?? []
   const caller = callerOf(who)
   const isKms =
-    action.startsWith('kms:') || /\bKMS\b/.test(sentence) || /^(?:De|En)cryptionFailure$/.test(nameOf(error))
+    action.startsWith('kms:') ||
+    // "Service: AWSKMS", "The ciphertext refers to a customer master key …": what KMS says to a service that asks for us.
+    /KMS\b|\bciphertext\b/.test(sentence) ||
+    /^(?:(?:De|En)cryptionFailure|InvalidKeyId)$/.test(nameOf(error))
   const denier = /with an explicit deny in an? ([\w -]+)/.exec(sentence)?.[1]
   const lacking = /because no ([\w -]+?) allows/.exec(sentence)?.[1] ?? 'identity-based policy'
   const said = sentence === '' ? '' : `: ${sentence}`
@@ -92,7 +97,8 @@ function grant({actions, secret, verb, resource}: Refused, caller: Caller | unde
       {
         Effect: 'Allow',
         Action: actions.length === 1 ? actions[0] : actions,
-        Resource: on?.startsWith('arn:') === true ? on : resource(caller?.account ?? '*'),
+        // Of what is not there, some services name all that they have: `arn:aws:ssm:REGION:ACCOUNT:*`.
+        Resource: on?.startsWith('arn:') === true && !on.endsWith(':*') ? on : resource(caller?.account ?? '*'),
       },
     ],
   })
@@ -117,15 +123,12 @@ function grant({actions, secret, verb, resource}: Refused, caller: Caller | unde
 
 /** Across accounts the owner of the secret has to allow it, too. */
 function otherAccount(
-  {secret, region}: Refused,
+  {secret, ownerAdvice}: Refused,
   caller: Caller | undefined,
   on: string | undefined,
 ): readonly string[] {
-  const owner = /^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:(\d{12}):/.exec(on ?? secret)?.[1]
-  if (owner === undefined || caller === undefined || caller.account === owner) return []
-  return [
-    `The secret belongs to the account ${owner}: its resource policy must allow ${principalPlaceholder} the same. See it there with \`aws secretsmanager get-resource-policy --secret-id ${shellWord(secret)} --region ${region}\`.`,
-  ]
+  const owner = /^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]+:(\d{12}):/.exec(on ?? secret)?.[1]
+  return owner === undefined || caller === undefined || caller.account === owner ? [] : [ownerAdvice(owner)]
 }
 
 function kmsAdvice(error: unknown, {verb, region, kmsKeyCommand, secret}: Refused): readonly [string, ...string[]] {

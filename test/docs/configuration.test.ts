@@ -78,7 +78,10 @@ describe.each(Object.entries(specs))('the page of %s', (id, {settings}) => {
   })
 })
 
-it.each(['aws', 'azure', 'gcp'])('says that %s was not verified against the real service', (id) => {
+// Of Vault there is a real server, and the embedded vault is its own.
+const clouds = Object.keys(specs).filter((id) => !['hashicorp', 'local'].includes(id))
+
+it.each(clouds)('says that %s was not verified against the real service', (id) => {
   expect(pageOf(`docs/providers/${id}.md`).text).toMatch(
     /Tested against a fake that speaks the protocol.*; not verified against the real service/,
   )

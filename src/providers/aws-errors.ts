@@ -191,8 +191,10 @@ export function networkError(
   })
 }
 
-/** The error's name, where it looks like one; it is printed. */
+/** The error's name, where it looks like one, else the status of the answer; it is printed. */
 export function nameOf(error: unknown): string {
+  // What the SDK throws for an answer that it can't read says nothing of the answer.
+  if (error instanceof SyntaxError) return `HTTP ${statusOf(error) ?? 'answer'}`
   const name = error instanceof Error ? error.name : ''
   return /^\w{1,80}$/.test(name) ? name : 'unnamed error'
 }

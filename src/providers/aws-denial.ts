@@ -12,6 +12,8 @@ export type Refused = Asked & {
   readonly actions: readonly [string, ...string[]]
   /** What the actions are allowed on, as a policy names it; `account` is twelve digits, or `*` where it isn't known. */
   readonly resource: (account: string) => string
+  /** What the verb takes of the KMS key of the secret, as a grant names it: `Decrypt`. */
+  readonly kmsOperations: readonly [string, ...string[]]
   /** Prints the id or ARN of the KMS key that the secret is encrypted with. */
   readonly kmsKeyCommand: string
   /** What the account that the secret belongs to has to do, where that is not ours. */
@@ -131,10 +133,12 @@ function otherAccount(
   return owner === undefined || caller === undefined || caller.account === owner ? [] : [ownerAdvice(owner)]
 }
 
-function kmsAdvice(error: unknown, {verb, region, kmsKeyCommand, secret}: Refused): readonly [string, ...string[]] {
-  const operations = verb === 'read' ? 'Decrypt' : 'Decrypt GenerateDataKey'
+function kmsAdvice(
+  error: unknown,
+  {kmsOperations, region, kmsKeyCommand, secret}: Refused,
+): readonly [string, ...string[]] {
   const key = `--key-id "$(${kmsKeyCommand})" --region ${region}`
-  const allow = `Allow it with \`aws kms create-grant ${key} --operations ${operations} --grantee-principal ${principalPlaceholder}\`, or allow kms:${operations.replace(' ', ' and kms:')} in a policy.`
+  const allow = `Allow it with \`aws kms create-grant ${key} --operations ${kmsOperations.join(' ')} --grantee-principal ${principalPlaceholder}\`, or allow ${kmsOperations.map((one) => `kms:${one}`).join(' and ')} in a policy.`
   const enable = `See whether the key of ${secret} is enabled with \`aws kms describe-key ${key}\`.`
   return isDenial(error) ? [allow, enable] : [enable, allow]
 }

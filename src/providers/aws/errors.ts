@@ -90,6 +90,7 @@ function refused(error: unknown, doing: Doing): EnvdriftError {
       secret.startsWith('arn:')
         ? `${secret}*`
         : `arn:${partitionOf(region)}:secretsmanager:${region}:${account}:secret:${secret}-??????`,
+    kmsOperations: verb === 'read' ? ['Decrypt'] : ['Decrypt', 'GenerateDataKey'],
     kmsKeyCommand: `aws secretsmanager describe-secret --secret-id ${shellWord(secret)} --region ${region} --query KmsKeyId --output text`,
     ownerAdvice: (owner) =>
       `The secret belongs to the account ${owner}: its resource policy must allow ${principalPlaceholder} the same. See it there with \`aws secretsmanager get-resource-policy --secret-id ${shellWord(secret)} --region ${region}\`.`,

@@ -102,9 +102,12 @@ it('names the permission to read when that is taken away', async () => {
     ['myapp-production'],
   )
   expect(answers.map(gist)).toEqual(['FORBIDDEN'])
-  const [refused] = answers
-  if (refused?.kind !== 'failed') return expect.unreachable('not refused')
-  expect(refused.error.message).toContain('secretsmanager:GetSecretValue')
-  expect(refused.error.message).toContain('HTTP 403')
-  expect(refused.error.suggestions[0]).toContain('"Action":"secretsmanager:GetSecretValue"')
+  expect(answers[0]).toMatchObject({
+    error: {
+      message: expect.stringMatching(/refuses secretsmanager:GetSecretValue .*HTTP 403/) as string,
+      suggestions: expect.arrayContaining([
+        expect.stringContaining('"Action":"secretsmanager:GetSecretValue"'),
+      ]) as readonly string[],
+    },
+  })
 })

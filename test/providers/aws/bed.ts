@@ -46,7 +46,10 @@ export async function emptyAwsEnvironment(): Promise<string> {
 }
 
 /** Leads all hosts of AWS to the fake, by a proxy and a certificate that this process trusts until the test has ended. */
-export async function leadAwsTo(fake: AwsFake, options: {readonly login?: string} = {}): Promise<ConnectProxy> {
+export async function leadAwsTo(
+  fake: Pick<AwsFake, 'listenTls'>,
+  options: {readonly login?: string} = {},
+): Promise<ConnectProxy> {
   const certificate = await serverCertificate([
     '*.us-east-1.amazonaws.com',
     '*.eu-west-1.amazonaws.com',

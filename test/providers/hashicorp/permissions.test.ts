@@ -11,7 +11,7 @@ import type {Capability, Rule} from '../../fakes/hashicorp/policies.ts'
 import {parsePolicy} from '../../fakes/hashicorp/policies.ts'
 import {gist, readAll} from '../contract.ts'
 import {connectTo, hostWith} from './bed.ts'
-import {vaultBinary} from './real-vault.ts'
+import {vaultBinary, whyNoVault} from './real-vault.ts'
 import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
 import {bothServers, type TestServer} from './servers.ts'
 
@@ -122,7 +122,8 @@ for (const {name, start, lacks} of bothServers)
       })
 
       // The fake has no `vault` command, and the real server brings it.
-      it.skipIf(vaultBinary === undefined)('and the command that a message names grants it', async () => {
+      const why = vaultBinary === undefined ? ` (skipped: ${whyNoVault})` : ''
+      it.skipIf(vaultBinary === undefined)(`and the command that a message names grants it${why}`, async () => {
         const provider = await roleWith([{path: 'secret/data/other', capabilities: ['read']}])
         const {suggestions} = await read(provider)
         const [, command = ''] = /`([^`]+)`/.exec(suggestions[1] ?? '') ?? []

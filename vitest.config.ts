@@ -5,6 +5,8 @@ const results = process.env['ENVDRIFT_TEST_RESULTS']
 
 export default defineConfig({
   test: {
+    // One core less would be the default, which halves the speed of two.
+    maxWorkers: '100%',
     reporters: [
       'default',
       './test/support/skip-reporter.ts',

@@ -1,6 +1,8 @@
+import {join} from 'node:path'
+
 import {defineConfig} from 'vitest/config'
 
-/** Where CI wants the counts: a file, beside what people read. */
+/** The folder in which CI wants the counts, a file for each run, beside what people read. */
 const results = process.env['ENVDRIFT_TEST_RESULTS']
 
 export default defineConfig({
@@ -10,7 +12,9 @@ export default defineConfig({
     reporters: [
       'default',
       './test/support/skip-reporter.ts',
-      ...(results === undefined ? [] : [['json', {outputFile: results}] as [string, object]]),
+      ...(results === undefined
+        ? []
+        : [['json', {outputFile: join(results, `${process.pid}.json`)}] as [string, object]]),
     ],
     coverage: {provider: 'v8', include: ['src/**'], reporter: ['text-summary']},
     projects: [

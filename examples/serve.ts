@@ -54,6 +54,19 @@ const servers: Readonly<Record<string, () => Promise<Readonly<Record<string, str
       GOOGLE_APPLICATION_CREDENTIALS: keyFile,
     }
   },
+  async 'aws-ssm'() {
+    const {exampleCredentials} = await import('../test/fakes/aws.ts')
+    const {startSsmFake} = await import('../test/fakes/aws-ssm.ts')
+    const fake = await startSsmFake()
+    fake.put('/team/myapp/key', key, {region: 'eu-west-1'})
+    return {
+      AWS_ENDPOINT_URL: fake.url,
+      AWS_ACCESS_KEY_ID: exampleCredentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: exampleCredentials.secretAccessKey,
+      AWS_SESSION_TOKEN: '',
+      AWS_PROFILE: '',
+    }
+  },
 }
 
 const environment = await servers[provider]!()

@@ -1,4 +1,5 @@
 import type {ProviderSpec} from '../core/provider-spec.ts'
+import {spec as awsSsm} from './aws-ssm/spec.ts'
 import {spec as aws} from './aws/spec.ts'
 import {spec as azure} from './azure/spec.ts'
 import {spec as gcp} from './gcp/spec.ts'
@@ -19,6 +20,7 @@ export const registry = {
   hashicorp: {spec: hashicorp, load: () => import('./hashicorp/index.ts')},
   gcp: {spec: gcp, load: () => import('./gcp/index.ts')},
   local: {spec: local, load: () => import('./local/index.ts')},
+  'aws-ssm': {spec: awsSsm, load: () => import('./aws-ssm/index.ts')},
 } satisfies Record<string, Entry>
 
 export type ProviderId = keyof typeof registry

@@ -53,6 +53,16 @@ const notRun: Readonly<Record<string, string>> = {
     'needs an AWS account',
   'docs/providers/aws.md: aws secretsmanager put-secret-value --region eu-west-1 --secret-id myapp-key --secret-string file://services/myapp/.env.keys':
     'needs an AWS account',
+  'docs/providers/aws-ssm.md: aws configure sso --profile myapp': 'needs an AWS account',
+  'docs/providers/aws-ssm.md: aws ssm put-parameter --region eu-west-1 --type SecureString --name /team/myapp/key --value file://services/myapp/.env.keys':
+    'needs an AWS account',
+  'docs/providers/aws-ssm.md: envdrift sync --verify --ci': 'needs an AWS account; examples/aws-ssm runs the same',
+  'docs/providers/aws-ssm.md: aws iam put-role-policy --role-name myapp-ci --policy-name envdrift-read --policy-document file://read.json':
+    'needs an AWS account',
+  'docs/providers/aws-ssm.md: aws ram create-resource-share --region eu-west-1 --name myapp-key --resource-arns arn:aws:ssm:eu-west-1:123456789012:parameter/team/myapp/key --principals arn:aws:iam::210987654321:role/myapp-ci':
+    'needs an AWS account',
+  'docs/providers/aws-ssm.md: aws ssm put-parameter --region eu-west-1 --overwrite --type SecureString --name /team/myapp/key --value file://services/myapp/.env.keys':
+    'needs an AWS account',
   'docs/providers/azure.md: az login': 'needs an Azure account',
   'docs/providers/azure.md: az role assignment create --role "Key Vault Secrets Officer" --assignee-object-id "$(az ad signed-in-user show --query id --output tsv)" --assignee-principal-type User --scope "$(az keyvault show --name my-keyvault --query id --output tsv)"':
     'needs an Azure account',

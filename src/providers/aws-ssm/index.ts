@@ -1,0 +1,44 @@
+import {shellWord} from '../../core/shell-word.ts'
+import {connectAws} from '../aws-connection.ts'
+import type {Provider, ProviderDefinition} from '../provider.ts'
+import {makeEarlier} from './history.ts'
+import {makeRead} from './read.ts'
+import {makeVault} from './vault.ts'
+import {makeWrite} from './write.ts'
+
+/** Parameters of AWS Systems Manager, with the same logins as AWS Secrets Manager. */
+export const provider: ProviderDefinition = {
+  async connect({settings}, host): Promise<Provider> {
+    const sdk = await import('@aws-sdk/client-ssm')
+    const connection = await connectAws({settings, service: 'AWS SSM Parameter Store'}, host, async (profile) => {
+      const client = new sdk.SSMClient(profile)
+      return client.config.region().finally(() => client.destroy())
+    })
+    const vault = makeVault(sdk, connection, host)
+
+    return {
+      place: connection.placeIn(connection.region),
+      read: makeRead(vault),
+      earlier: makeEarlier(vault),
+      write: makeWrite(vault),
+      whoami: connection.whoami,
+      remedies(ref) {
+        const {name, version} = ref
+        const region = vault.regionOf(ref)
+        const cli = (command: string) => `\`aws ssm ${command} --region ${region}\``
+        const word = shellWord(name)
+        const remedies = [
+          `Store it there: ${cli(`put-parameter --type SecureString --name ${word} --value file://KEY_FILE`)}.`,
+          `Check that secret_name ${word} and the region ${region} are right: ${cli('describe-parameters')}.`,
+          'Name another region with region in [vault.aws-ssm], --region or AWS_REGION.',
+        ] as const
+        if (version === undefined) return remedies
+        return [
+          `Check secret_version ${shellWord(version)}: ${cli(`get-parameter-history --name ${word}`)}.`,
+          ...remedies,
+        ]
+      },
+      close: () => Promise.resolve(connection.close()),
+    }
+  },
+}

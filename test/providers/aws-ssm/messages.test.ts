@@ -1,0 +1,211 @@
+/*
+ * What a person reads, for each code and situation: messages.golden.txt holds the texts, written as prose and reviewed as
+ * such. Those of logins are the same for all services of AWS, and stand in test/providers/aws.
+ */
+import {globSync, readFileSync} from 'node:fs'
+import {join} from 'node:path'
+
+import {expect, it, vi} from 'vitest'
+
+import type {Config} from '../../../src/config/config.ts'
+import {errorCodes, type EnvdriftError} from '../../../src/core/errors.ts'
+import type {Host, Settings} from '../../../src/core/provider-spec.ts'
+import {Secret} from '../../../src/core/secret.ts'
+import {readVaults} from '../../../src/workflows/fetch.ts'
+import type {SyncPorts} from '../../../src/workflows/ports.ts'
+import {account} from '../../fakes/aws.ts'
+import {serverCertificate} from '../../fakes/certificate.ts'
+import {everythingOf} from '../contract.ts'
+import {connect, ref, signal, start} from './asking.ts'
+import type {SsmBed} from './bed.ts'
+
+const golden = readFileSync(join(import.meta.dirname, 'messages.golden.txt'), 'utf8')
+const blocks = new Map(
+  golden
+    .split(/^## /m)
+    .slice(1)
+    .map((block) => {
+      const [title = '', ...lines] = block.trimEnd().split('\n')
+      return [title, lines.join('\n')] as const
+    }),
+)
+
+const reader = `arn:aws:iam::${account}:role/myapp-reader`
+const key = '/team/myapp/key'
+const eu = {region: 'eu-west-1'} as const
+
+/** What `sync` would say of a parameter: a refusal names who was refused. */
+async function reading(settings: Settings = {}, host: Partial<Host> = {}, name = key): Promise<EnvdriftError> {
+  const vault = {name: 'default', provider: 'aws-ssm', settings}
+  const config = {vaults: new Map([['default', vault]]), runTimeoutMs: 60_000} as unknown as Config
+  const ports = {
+    connect: () => connect({...eu, ...settings}, {callTimeoutMs: 5000, ...host}),
+    signal,
+    progress: () => {},
+  } as unknown as SyncPorts
+  const answer = (await readVaults([ref(name)], config, ports)).answer(ref(name))
+  if (answer.kind !== 'failed') throw new Error(`not a failure: ${answer.kind}`)
+  return answer.error
+}
+
+async function writing(expected: string, name = key): Promise<EnvdriftError> {
+  const provider = await connect(eu)
+  return provider.write(ref(name), new Secret('the-new-value'), expected, signal).then(
+    () => expect.unreachable('it was written'),
+    (error: unknown) => error as EnvdriftError,
+  )
+}
+
+type Situation = (bed: SsmBed) => Promise<EnvdriftError>
+
+const situations: Readonly<Record<string, Situation>> = {
+  'FORBIDDEN: a user has no policy for the parameter': (bed) => {
+    bed.fake.forbid(key)
+    return reading()
+  },
+  'FORBIDDEN: a role of the settings has no policy for the parameter': (bed) => {
+    bed.fake.role(reader)
+    bed.fake.forbid(key)
+    return reading({role_arn: reader})
+  },
+  'FORBIDDEN: AWS does not say which parameter, as for one that is not there': (bed) => {
+    bed.fake.fail(
+      {
+        type: 'AccessDeniedException',
+        message: `User: arn:aws:iam::${account}:user/myapp-ci is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:eu-west-1:${account}:* because no identity-based policy allows the ssm:GetParameter action`,
+      },
+      Infinity,
+      'GetParameter',
+    )
+    return reading()
+  },
+  'FORBIDDEN: a parameter of another account': (bed) => {
+    bed.fake.put('/shared/key', 'theirs', {...eu, owner: '210987654321'})
+    bed.fake.forbid('/shared/key')
+    return reading({}, {}, 'arn:aws:ssm:eu-west-1:210987654321:parameter/shared/key')
+  },
+  'FORBIDDEN: the KMS key of the parameter': (bed) => {
+    bed.fake.forbid(key, 'kms')
+    return reading()
+  },
+  'FORBIDDEN: the KMS key is disabled': (bed) => {
+    bed.fake.forbid(key, 'kms key disabled')
+    return reading()
+  },
+  'FORBIDDEN: writing': (bed) => {
+    bed.fake.forbid(key, 'no policy', ['PutParameter'])
+    return writing('absent')
+  },
+  'FORBIDDEN: writing with a KMS key': (bed) => {
+    bed.fake.fail(
+      {
+        type: 'AccessDeniedException',
+        message: `User: arn:aws:iam::${account}:user/myapp-ci is not authorized to perform: kms:Encrypt on resource: arn:aws:kms:eu-west-1:${account}:key/1234abcd because no identity-based policy allows the kms:Encrypt action (Service: AWSKMS)`,
+      },
+      Infinity,
+      'PutParameter',
+    )
+    return writing('absent')
+  },
+  'LOGIN_REFUSED: a session that has ended': (bed) => {
+    bed.fake.reject({type: 'ExpiredTokenException', message: 'The security token included in the request is expired'})
+    return reading()
+  },
+  'NOT_LOGGED_IN: nothing is there to log in with': () => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', undefined)
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined)
+    return reading()
+  },
+  'VERSION_CONFLICT: it exists already': (bed) => {
+    bed.fake.put(key, 'value', eu)
+    return writing('absent')
+  },
+  'VERSION_CONFLICT: another version is current': (bed) => {
+    bed.fake.put(key, 'value', eu)
+    return writing('7')
+  },
+  'VERSION_CONFLICT: somebody else wrote in between': async (bed) => {
+    bed.fake.put(key, 'value', eu)
+    bed.fake.delay(100)
+    const error = writing('1')
+    await expect.poll(() => bed.fake.requests().map(({operation}) => operation)).toContain('PutParameter')
+    bed.fake.put(key, 'theirs', eu)
+    return error
+  },
+  'VERSION_CONFLICT: somebody else is writing': (bed) => {
+    bed.fake.fail({type: 'TooManyUpdates'}, Infinity, 'PutParameter')
+    return writing('absent')
+  },
+  'CONFIG_INVALID: a name that no parameter can have': () => reading({}, {}, 'team/myapp/key'),
+  'BAD_REQUEST: AWS finds fault with the request': (bed) => {
+    bed.fake.fail({type: 'ValidationException', message: 'Parameter name must be a fully qualified name.'}, Infinity)
+    return reading()
+  },
+  'BAD_REQUEST: the SDK can make no request of it': (bed) => {
+    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true')
+    return reading({endpoint_url: bed.fake.url})
+  },
+  'BAD_REQUEST: writing over one that is not encrypted': (bed) => {
+    bed.fake.put(key, 'value', {...eu, type: 'String'})
+    return writing('any')
+  },
+  'BAD_REQUEST: writing to another account': () =>
+    writing('any', 'arn:aws:ssm:eu-west-1:210987654321:parameter/shared/key'),
+  'BAD_RESPONSE: a web page in between': (bed) => {
+    bed.fake.answer(200, 'text/html', '<html>Welcome to the guest network</html>')
+    return reading()
+  },
+  'THROTTLED: after several tries': (bed) => {
+    bed.fake.fail({type: 'ThrottlingException', message: 'Rate exceeded'}, Infinity)
+    return reading()
+  },
+  'THROTTLED: a longer wait than a call may take': (bed) => {
+    bed.fake.fail({type: 'ThrottlingException', retryAfterSeconds: 600}, Infinity)
+    return reading()
+  },
+  'SERVICE_ERROR: an outage': (bed) => {
+    bed.fake.fail({type: 'InternalServerError', status: 500}, Infinity)
+    return reading()
+  },
+  'UNREACHABLE: nobody listens': () => {
+    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1')
+    return reading()
+  },
+  'TLS_REFUSED: a certificate that nobody trusts': async (bed) => {
+    const port = await bed.fake.listenTls(await serverCertificate(['localhost']))
+    return reading({endpoint_url: `https://127.0.0.1:${port}`})
+  },
+  'TIMEOUT: a silent service': (bed) => {
+    bed.fake.silence()
+    return reading({}, {callTimeoutMs: 1000})
+  },
+}
+
+const shown = ({message, suggestions}: EnvdriftError): string =>
+  [message, ...suggestions.map((text) => `→ ${text}`)].join('\n')
+
+it.each(Object.entries(situations))('%s', async (title, provoke) => {
+  const bed = await start()
+  const error = await provoke(bed)
+  expect(`${error.code}: `).toBe(title.slice(0, error.code.length + 2))
+  expect(shown(error)).toBe(blocks.get(title))
+  for (const secret of [...bed.fake.credentials(), 'the-new-value']) expect(everythingOf(error)).not.toContain(secret)
+})
+
+it('every text has its situation', () => {
+  expect([...blocks.keys()]).toEqual(Object.keys(situations))
+})
+
+it('every code that the sources of Parameter Store can raise has a text', () => {
+  const root = join(import.meta.dirname, '../../../src/providers/aws-ssm')
+  const sources = globSync('*.ts', {cwd: root}).map((path) => readFileSync(join(root, path), 'utf8'))
+  const raised = new Set(
+    sources
+      .join('\n')
+      .match(/(?<=')[A-Z]+(?:_[A-Z]+)*(?=')/g)
+      ?.filter((word) => word in errorCodes),
+  )
+  expect(raised.size).toBeGreaterThan(3)
+  const titled = new Set([...blocks.keys()].map((title) => title.split(':')[0]))
+  expect([...raised].filter((code) => !titled.has(code))).toEqual([])
+})

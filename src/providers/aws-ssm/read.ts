@@ -51,10 +51,13 @@ export function makeRead(vault: Vault): Provider['read'] {
       .clientIn(region)
       .send(new vault.sdk.GetParametersCommand({Names: refs.map(selector), WithDecryption: true}), {abortSignal})
     vault.noteRetry(output, region)
-    const answers = new Map<SecretRef, Answer>()
-    for (const parameter of output.Parameters ?? [])
-      for (const ref of refs) if (isOf(parameter, ref)) answers.set(ref, answerOf(parameter, ref))
-    return answers
+    return new Map(
+      refs.flatMap((ref) => {
+        const [parameter, ...others] = (output.Parameters ?? []).filter((one) => isOf(one, ref))
+        // Two answers to one question are none: asked for alone, there is one.
+        return parameter === undefined || others.length > 0 ? [] : [[ref, answerOf(parameter, ref)] as const]
+      }),
+    )
   }
 
   /**
@@ -113,9 +116,14 @@ const invalidName = ({name}: SecretRef, why: string): EnvdriftError =>
 /** How a parameter and its version are asked for: `NAME:3`, `NAME:LABEL`. */
 const selector = ({name, version}: SecretRef): string => (version === undefined ? name : `${name}:${version}`)
 
-/** Asks for a name once, and not with and without a version: some servers leave out which of them an answer is for. */
+const isArn = ({name}: SecretRef): boolean => name.startsWith('arn:')
+
+/**
+ * Names and ARNs never share a call: another account's parameter, asked for by its ARN, may have the name of one of ours.
+ * Nor do current and pinned versions: some servers leave out which of them an answer is for.
+ */
 function chunksOf(refs: readonly SecretRef[], regionOf: (ref: SecretRef) => string): readonly (readonly SecretRef[])[] {
-  const groups = Map.groupBy(refs, (ref) => `${regionOf(ref)} ${ref.version === undefined ? 'current' : 'pinned'}`)
+  const groups = Map.groupBy(refs, (ref) => `${regionOf(ref)} ${isArn(ref)} ${ref.version === undefined}`)
   return [...groups.values()].flatMap((group) =>
     Array.from({length: Math.ceil(group.length / batchSize)}, (_, n) =>
       group.slice(n * batchSize, (n + 1) * batchSize),
@@ -123,8 +131,8 @@ function chunksOf(refs: readonly SecretRef[], regionOf: (ref: SecretRef) => stri
   )
 }
 
-function isOf({Name, ARN, Selector, Version}: Parameter, {name, version}: SecretRef): boolean {
-  if (name !== Name && name !== ARN) return false
-  if (version === undefined) return true
-  return Selector === undefined ? version === String(Version) : Selector === `:${version}`
+function isOf({Name, ARN, Selector, Version}: Parameter, ref: SecretRef): boolean {
+  if (ref.name !== (isArn(ref) ? ARN : Name)) return false
+  if (ref.version === undefined) return true
+  return Selector === undefined ? ref.version === String(Version) : Selector === `:${ref.version}`
 }

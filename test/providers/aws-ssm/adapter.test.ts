@@ -68,6 +68,21 @@ describe('many parameters', () => {
   })
 })
 
+it.each([[[0, 1]], [[1, 0]]])(
+  'another account’s parameter of the same name is never taken for ours (in the order %j)',
+  async (order) => {
+    const bed = await start()
+    const theirs = 'arn:aws:ssm:us-east-1:210987654321:parameter/team/key'
+    bed.fake.put('/team/key', 'ours')
+    bed.fake.put('/team/key', 'theirs', {owner: '210987654321'})
+    const wanted = [ref('/team/key'), ref(theirs), ref('/team/key', '1'), ref(theirs, '1')]
+    const asked = [...order, ...order.map((n) => n + 2)].map((n) => wanted[n]!)
+    expect((await readAll(await connect(), asked)).map(gist)).toEqual(
+      asked.map(({name}) => (name === theirs ? 'found theirs' : 'found ours')),
+    )
+  },
+)
+
 describe('what GetParameters lists as invalid', () => {
   it('is absent only when GetParameter says so, of a parameter and of a version', async () => {
     const bed = await startWith(2)

@@ -14,6 +14,11 @@ export type CallLimits = {
 }
 
 export type ReadLimits = CallLimits & {
+  /**
+   * The part of the vault that a secret lies in (a region, a project), as people know it, where a vault has parts. Trouble of
+   * one part says nothing of the others.
+   */
+  readonly placeOf?: (ref: SecretRef) => string
   /** At most so many calls at once. */
   readonly maxInFlight: number
   /** Of the vault, where the service's throttling is to be heeded by all reads. Left out: `maxInFlight` at all times. */
@@ -89,25 +94,27 @@ export async function* readTogether(
   const answers: Fetched[] = []
   let arrival = Promise.withResolvers<void>()
   let running = 0
-  let answeredOnce = false
-  let hopeless: EnvdriftError | undefined
-
-  function note(error: EnvdriftError): void {
-    if (loginCodes.has(error.code) || (!answeredOnce && nobodyHomeCodes.has(error.code))) hopeless ??= error
-    else answeredOnce = true
+  const parts = new Map<string, {readonly place: string; answeredOnce: boolean; hopeless: EnvdriftError | undefined}>()
+  const partOf = (ref: SecretRef) => {
+    const place = limits.placeOf?.(ref) ?? limits.place
+    const part = parts.get(place) ?? {place, answeredOnce: false, hopeless: undefined}
+    parts.set(place, part)
+    return part
   }
 
   async function fetch(chunk: readonly SecretRef[]): Promise<readonly Fetched[]> {
     const [first] = chunk as readonly [SecretRef]
+    const part = partOf(first)
+    const ofCall = {...limits, place: part.place, signal}
     try {
-      if (hopeless) throw hopeless
+      if (part.hopeless) throw part.hopeless
       if (chunk.length === 1) {
-        const answer = await withDeadline((callSignal) => readOne(first, callSignal), {...limits, signal})
-        answeredOnce = true
+        const answer = await withDeadline((callSignal) => readOne(first, callSignal), ofCall)
+        part.answeredOnce = true
         return [{ref: first, ...answer}]
       }
-      const results = await withDeadline((callSignal) => readChunk(chunk, callSignal), {...limits, signal})
-      answeredOnce ||= results.size > 0
+      const results = await withDeadline((callSignal) => readChunk(chunk, callSignal), ofCall)
+      part.answeredOnce ||= results.size > 0
       queue.push(...chunk.filter((ref) => !results.has(ref)).map((ref) => [ref]))
       return chunk.flatMap((ref) => {
         const result = results.get(ref)
@@ -115,7 +122,9 @@ export async function* readTogether(
       })
     } catch (cause) {
       const error = asEnvdriftError(cause, `read ${first.name}`)
-      note(error)
+      const isHopeless = loginCodes.has(error.code) || (!part.answeredOnce && nobodyHomeCodes.has(error.code))
+      if (isHopeless) part.hopeless ??= error
+      else part.answeredOnce = true
       return chunk.map((ref) => ({ref, kind: 'failed', error}))
     }
   }

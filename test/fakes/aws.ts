@@ -59,7 +59,8 @@ export type AwsFake = {
   /** The same service with TLS; its port. */
   readonly listenTls: (certificate: Certificate) => Promise<number>
   /** A new version of a secret, as PutSecretValue makes one; `undefined` makes the secret alone, without a value. */
-  readonly put: (name: string, value: string | Buffer | undefined, region?: string, owner?: string) => void
+  /** @returns its ARN. */
+  readonly put: (name: string, value: string | Buffer | undefined, region?: string, owner?: string) => string
   readonly remove: (name: string) => void
   /** Whatever is done with this secret is denied from now on. */
   readonly forbid: (name: string, why?: Denial) => void

@@ -51,8 +51,8 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
     chunk: readonly SecretRef[],
     abortSignal: AbortSignal,
   ): Promise<ReadonlyMap<SecretRef, Result>> {
-    const results = new Map<SecretRef, Result>()
-    if (isBatchRefused) return results
+    const entries: SecretValueEntry[] = []
+    if (isBatchRefused) return new Map()
     const region = regionOf(chunk[0]!)
     await connection.login.credentials()
     try {
@@ -61,9 +61,7 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
         const input = {SecretIdList: chunk.map(({name}) => name), ...(NextToken !== undefined && {NextToken})}
         const output = await clientIn(region).send(new sdk.BatchGetSecretValueCommand(input), {abortSignal})
         if ((output.$metadata.attempts ?? 1) > 1) host.warn(retryNote(connection.placeIn(region)))
-        for (const entry of output.SecretValues ?? []) {
-          for (const ref of chunk) if (isOf(entry, ref)) results.set(ref, resultOf(entry, ref))
-        }
+        entries.push(...(output.SecretValues ?? []))
         // What is in output.Errors gets no result here: asked for alone, it says why by itself.
         NextToken = output.NextToken
       } while (NextToken !== undefined)
@@ -72,7 +70,13 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
       if (hopelessInBatches(error)) refuseBatches(nameOf(error), region)
       else if (!mendsAlone(known)) throw known
     }
-    return results
+    return new Map(
+      chunk.flatMap((ref) => {
+        const [entry, ...others] = entries.filter((one) => isOf(one, ref))
+        // Two answers to one question are none: asked for alone, there is one.
+        return entry === undefined || others.length > 0 ? [] : [[ref, resultOf(entry, ref)] as const]
+      }),
+    )
   }
 
   function resultOf(entry: SecretValueEntry, ref: SecretRef): Result {
@@ -109,7 +113,12 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
       chunksOf(good, {batch, regionOf}),
       readChunk,
       (ref, callSignal) => readOne(vault, ref, callSignal),
-      {...limits(signal), maxInFlight: host.maxInFlight, pace: connection.pace},
+      {
+        ...limits(signal),
+        placeOf: (ref) => connection.placeIn(regionOf(ref)),
+        maxInFlight: host.maxInFlight,
+        pace: connection.pace,
+      },
     )
   }
 }
@@ -131,17 +140,21 @@ const hopelessInBatches = (error: unknown): boolean =>
 const mendsAlone = ({code}: EnvdriftError): boolean =>
   ['BAD_REQUEST', 'BAD_RESPONSE', 'SECRET_DELETED', 'FORBIDDEN'].includes(code)
 
-/** The batch call takes no versions, and one client asks one region. */
+/**
+ * The batch call takes no versions, and one client asks one region. Names and ARNs never share a call: another account's
+ * secret, asked for by its ARN, may have the name of one of ours. An ARN without AWS's last characters is asked for alone,
+ * since an answer shows only whole ones.
+ */
 function chunksOf(
   refs: readonly SecretRef[],
   {batch, regionOf}: {readonly batch: boolean; readonly regionOf: (ref: SecretRef) => string},
 ): readonly (readonly SecretRef[])[] {
   const [together, alone] = [
-    refs.filter(({version}) => batch && version === undefined),
-    refs.filter(({version}) => !batch || version !== undefined),
+    refs.filter((ref) => batch && fitsInBatch(ref)),
+    refs.filter((ref) => !batch || !fitsInBatch(ref)),
   ]
-  const regions = Map.groupBy(together, regionOf)
-  const chunks = [...regions.values()].flatMap((ofRegion) =>
+  const groups = Map.groupBy(together, (ref) => `${regionOf(ref)} ${isArn(ref)}`)
+  const chunks = [...groups.values()].flatMap((ofRegion) =>
     Array.from({length: Math.ceil(ofRegion.length / batchSize)}, (_, n) =>
       ofRegion.slice(n * batchSize, (n + 1) * batchSize),
     ),
@@ -149,9 +162,12 @@ function chunksOf(
   return [...chunks, ...alone.map((ref) => [ref])]
 }
 
-/** An ARN may be given without the seven characters that AWS adds to the name. */
-const isOf = ({Name, ARN}: SecretValueEntry, {name}: SecretRef): boolean =>
-  name === Name || name === ARN || (name.startsWith('arn:') && name === ARN?.slice(0, -7))
+const isArn = ({name}: SecretRef): boolean => name.startsWith('arn:')
+
+const fitsInBatch = (ref: SecretRef): boolean =>
+  ref.version === undefined && (!isArn(ref) || /-[A-Za-z0-9]{6}$/.test(ref.name))
+
+const isOf = ({Name, ARN}: SecretValueEntry, ref: SecretRef): boolean => ref.name === (isArn(ref) ? ARN : Name)
 
 function answerOf(
   {SecretString, SecretBinary, VersionId}: Pick<SecretValueEntry, 'SecretString' | 'SecretBinary' | 'VersionId'>,

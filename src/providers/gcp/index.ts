@@ -183,7 +183,12 @@ function providerOf(
 
   return {
     place,
-    read: (refs, signal) => readEach(refs, readOne, {...limits(signal), maxInFlight: host.maxInFlight}),
+    read: (refs, signal) =>
+      readEach(refs, readOne, {
+        ...limits(signal),
+        placeOf: (ref) => placeOf(nameOf(ref)),
+        maxInFlight: host.maxInFlight,
+      }),
 
     async *earlier(ref, limit, signal) {
       let found = 0

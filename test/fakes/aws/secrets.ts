@@ -20,7 +20,8 @@ type StoredSecret = {
 /** The secrets of one account in every region, and what BatchGetSecretValue does there. */
 export type Secrets = {
   /** A new version, as PutSecretValue makes one; `undefined` makes the secret alone, without a value. */
-  readonly put: (name: string, value: string | Buffer | undefined, region?: string, owner?: string) => void
+  /** @returns its ARN. */
+  readonly put: (name: string, value: string | Buffer | undefined, region?: string, owner?: string) => string
   readonly remove: (name: string) => void
   readonly forbid: (name: string, why?: Denial) => void
   /** BatchGetSecretValue itself is denied from now on. */
@@ -43,6 +44,7 @@ export function makeSecrets(account: string): Secrets {
   let page = batchSize
   let batchesForbidden = false
 
+  /** By owner and name: two accounts may each have a secret of one name. */
   const secretsIn = (region: string): Map<string, StoredSecret> => {
     if (!regions.has(region)) regions.set(region, new Map())
     return regions.get(region)!
@@ -149,7 +151,7 @@ export function makeSecrets(account: string): Secrets {
       case 'CreateSecret': {
         const name = textOf(body['Name'])
         checkName(name)
-        const existing = secrets.get(name)
+        const existing = secrets.get(keyOf(account, name))
         if (existing?.deleted !== undefined)
           refuse(
             'InvalidRequestException',
@@ -177,7 +179,7 @@ export function makeSecrets(account: string): Secrets {
       }
       case 'DeleteSecret': {
         const secret = find()
-        if (body['ForceDeleteWithoutRecovery'] === true) secrets.delete(secret.name)
+        if (body['ForceDeleteWithoutRecovery'] === true) secrets.delete(keyOf(account, secret.name))
         secret.deleted = now() + 86_400 * Number(body['RecoveryWindowInDays'] ?? 30)
         return {ARN: secret.arn, Name: secret.name, DeletionDate: secret.deleted}
       }
@@ -189,13 +191,14 @@ export function makeSecrets(account: string): Secrets {
   return {
     answer,
     put(name, value, region = 'us-east-1', owner = account) {
-      const secret = secretsIn(region).get(name) ?? create(secretsIn(region), region, name, owner)
+      const secret = secretsIn(region).get(keyOf(owner, name)) ?? create(secretsIn(region), region, name, owner)
       if (typeof value === 'string') store(secret, {SecretString: value})
       else if (value) store(secret, {SecretBinary: value.toString('base64')})
+      return secret.arn
     },
     remove(name) {
       for (const secrets of regions.values()) {
-        const secret = secrets.get(name)
+        const secret = secrets.get(keyOf(account, name))
         if (secret) secret.deleted = now()
       }
     },
@@ -222,6 +225,8 @@ export function idIn(body: Body | undefined): string {
 const partitionOf = (region: string): string =>
   region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
 
+const keyOf = (owner: string, name: string): string => `${owner}/${name}`
+
 function create(secrets: Map<string, StoredSecret>, region: string, name: string, owner: string): StoredSecret {
   const suffix = randomBytes(3).toString('hex')
   const secret = {
@@ -230,7 +235,7 @@ function create(secrets: Map<string, StoredSecret>, region: string, name: string
     versions: [],
     created: now(),
   }
-  secrets.set(name, secret)
+  secrets.set(keyOf(owner, name), secret)
   return secret
 }
 

@@ -112,9 +112,9 @@ export async function startAwsBed({
       return join(home, name)
     },
     connect: (host) => connectWith({}, host),
-    seed: async (name, value) => fake.put(name, value),
-    seedBinary: async (name, bytes) => fake.put(name, bytes),
-    addVersion: async (name, value) => fake.put(name, value),
+    seed: async (name, value) => void fake.put(name, value),
+    seedBinary: async (name, bytes) => void fake.put(name, bytes),
+    addVersion: async (name, value) => void fake.put(name, value),
     forbid: async (name) => fake.forbid(name),
     rejectLogin: async () =>
       login === 'keys'

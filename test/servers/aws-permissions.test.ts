@@ -12,6 +12,9 @@ import {gist, readAll, testHost} from '../providers/contract.ts'
 
 const region = 'us-east-1'
 
+/** Found before a test has a home directory of its own. */
+const motoServer = programPath(placeOf(), 'moto')
+
 /**
  * A moto of its own that enforces IAM from the sixth request on, and the provider logged in as a user whose policy allows
  * `actions` on everything: moto matches no policy that names a secret.
@@ -20,7 +23,7 @@ async function readAsUserWith(actions: readonly string[], names: readonly string
   await emptyAwsEnvironment()
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const moto = spawn(programPath(placeOf(), 'moto'), ['-H', '127.0.0.1', '-p', String(port)], {
+  const moto = spawn(motoServer, ['-H', '127.0.0.1', '-p', String(port)], {
     // Two secrets, a user, a policy and a key are made before anybody is refused anything.
     env: {...process.env, INITIAL_NO_AUTH_ACTION_COUNT: '5'},
     stdio: 'ignore',

@@ -100,6 +100,7 @@ export function makeRead(vault: Vault): Provider['read'] {
     }
     yield* readTogether(chunksOf(good, regionOf), readChunk, readOne, {
       ...limits(signal),
+      placeOf: (ref) => connection.placeIn(regionOf(ref)),
       maxInFlight: host.maxInFlight,
       pace: connection.pace,
     })

@@ -68,6 +68,15 @@ describe('many parameters', () => {
   })
 })
 
+it('a region that can not be reached says nothing of the others', async () => {
+  const bed = await startWith(1)
+  // Its certificate is for other regions.
+  await leadAwsTo(bed.fake)
+  const elsewhere = ref('arn:aws:ssm:eu-west-2:123456789012:parameter/team/key')
+  const provider = await connect({region: 'us-east-1'}, {maxInFlight: 1})
+  expect((await readAll(provider, [elsewhere, ...refs(1)])).map(gist)).toEqual(['TLS_REFUSED', ...all(1)])
+})
+
 it.each([[[0, 1]], [[1, 0]]])(
   'another account’s parameter of the same name is never taken for ours (in the order %j)',
   async (order) => {

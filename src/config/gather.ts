@@ -60,7 +60,8 @@ export async function gather(
   const contents = [file, user]
     .filter((one) => one !== undefined)
     .map((one) => readContents(one, specs, port.userConfigPath, remarks))
-  const main = file === undefined && contents[0]?.mappings === undefined ? undefined : contents[0]
+  const hasMappings = contents[0]?.mappings !== undefined || (contents[0]?.patterns ?? []).length > 0
+  const main = file === undefined && !hasMappings ? undefined : contents[0]
   if (main === undefined && onlyProvider === undefined) throw nothingFound(port)
 
   const provider = onlyProvider ?? chooseProvider(flags, port, specs, contents, remarks)
@@ -103,7 +104,7 @@ export async function gather(
     routes,
     sync,
     trustedVaults: readTrustedVaults(port, contents, remarks),
-    namedByMachine: namedByMachine(flags, port, specs, chosen),
+    namedByMachine: namedByMachine(flags, port, specs),
     namedByUser: namedByUser(contents, specs),
     ci,
   }
@@ -280,22 +281,31 @@ function runsInCi(env: ConfigPort['env']): boolean {
   )
 }
 
+/**
+ * Addresses that a flag or a variable names, by each provider whose vaults receive a token of ours. Not only for the provider
+ * that is chosen: a repository file chooses it, and could so take the pin off its other vaults.
+ */
 function namedByMachine(
   flags: ConfigFlags,
   port: ConfigPort,
   specs: ProviderSpecs,
-  chosen: string,
 ): ReadonlyMap<string, readonly string[]> {
-  const {settings, flags: meant} = specs[chosen]!
-  const addresses = Object.entries(settings).flatMap(([key, setting]) => {
-    if (setting.receivesToken !== true) return []
-    const name = variableOf(chosen, key, setting)
-    return [
-      meant['vault-url'] === key ? flags.vaultUrl : undefined,
-      name === undefined ? undefined : variable(port, name),
-    ]
-  })
-  return new Map([[chosen, addresses.filter((address) => address !== undefined)]])
+  const all = Object.entries(specs)
+  return new Map(
+    all.map(([provider, {settings, flags: meant}]) => {
+      const isOthers = (address: string): boolean =>
+        all.some(([other, {isOwnAddress}]) => other !== provider && isOwnAddress?.(address) === true)
+      const addresses = Object.entries(settings).flatMap(([key, setting]) => {
+        if (setting.receivesToken !== true) return []
+        const name = variableOf(provider, key, setting)
+        return [
+          meant['vault-url'] === key ? flags.vaultUrl : undefined,
+          name === undefined ? undefined : variable(port, name),
+        ]
+      })
+      return [provider, addresses.filter((address) => address !== undefined && !isOthers(address)) as readonly string[]]
+    }),
+  )
 }
 
 function namedByUser(contents: readonly Contents[], specs: ProviderSpecs): ReadonlyMap<string, readonly string[]> {

@@ -74,6 +74,8 @@ export type ProviderSpec = {
   }
   /** Variables in which the service's own client looks for the address. */
   readonly addressVariables?: readonly string[]
+  /** Is this the address of a vault of this provider, and of no other's: by its host, where that tells? */
+  readonly isOwnAddress?: (address: string) => boolean
   /** May a secret's name hold a slash? Decides what `a/b=folder` means in pair.txt. */
   readonly slashInNames: boolean
   /** Settings that a later version has: refused as NOT_THERE_YET, never ignored. */

@@ -580,6 +580,23 @@ describe('who may set what', () => {
     expect(same.vaults['other']).toBeDefined()
   })
 
+  it.each<[string, string, ConfigFlags, Record<string, string>]>([
+    ['aws', 'region = "eu-west-1"', {}, {ENVDRIFT_VAULT_URL: 'https://vault.corp.example'}],
+    ['azure', '', {vaultUrl: 'https://vault.corp.example'}, {}],
+  ])('C137 pins too when the repository says that its own vault is one of %s', async (provider, line, flags, env) => {
+    const declared = `[vault]\nprovider = "${provider}"\n[vault.${provider}]\n${line}\n[vaults.evil]\nprovider = "hashicorp"\nurl = "https://evil.example"\n${mapping('vault_name = "evil"\n')}`
+    expect(await failureOf(await makePlace(), declared, flags, env)).toMatchObject({
+      code: 'CONFIG_NOT_ALLOWED',
+      message: expect.stringContaining('https://vault.corp.example'),
+    })
+  })
+
+  it('C137 an address of an Azure vault pins no HashiCorp Vault', async () => {
+    const declared = `[vault]\nprovider = "azure"\n[vaults.other]\nprovider = "hashicorp"\nurl = "https://vault.corp.example"\n${mapping('vault_name = "other"\n')}`
+    const env = {ENVDRIFT_VAULT_URL: 'https://myapp.vault.azure.net'}
+    expect((await vaultsOf(await makePlace(), declared, {}, env)).vaults['other']).toBeDefined()
+  })
+
   it('takes slashes by the thousand in linear time, and no control character in a namespace', async () => {
     const slashes = '/'.repeat(400_000)
     const text = (more: string): string => `[vault.hashicorp]\nurl = "https://vault.example.com"\n${more}\n${mapping()}`

@@ -7,6 +7,7 @@ import {chain, credentials, isCredentialName} from './credential-names.ts'
 const vaultName = /^[a-z][0-9a-z-]{1,22}[0-9a-z]$/i
 
 export const spec: ProviderSpec = {
+  isOwnAddress: (address) => cloudOfHost(URL.parse(address)?.hostname ?? '') !== undefined,
   title: 'Azure Key Vault',
   settings: {
     vault_url: {

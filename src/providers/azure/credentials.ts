@@ -144,12 +144,14 @@ function credentialNamed(
     case 'github-oidc':
       return new sdk.ClientAssertionCredential(needed(tenant), needed(client), jobToken, application)
     case 'managed-identity':
-      return new sdk.ManagedIdentityCredential({
-        ...options,
-        ...(client && {clientId: client}),
-        // DefaultAzureCredential's own option: in a chain, a metadata address that is silent for a second is none.
-        ...(!isAlone && {sendProbeRequest: true}),
-      })
+      return withoutTokenFile(
+        new sdk.ManagedIdentityCredential({
+          ...options,
+          ...(client && {clientId: client}),
+          // DefaultAzureCredential's own option: in a chain, a metadata address that is silent for a second is none.
+          ...(!isAlone && {sendProbeRequest: true}),
+        }),
+      )
     case 'azure-cli':
       return new sdk.AzureCliCredential(ofPerson)
     case 'azure-powershell':
@@ -158,5 +160,24 @@ function credentialNamed(
       return new sdk.AzureDeveloperCliCredential(ofPerson)
     case 'browser':
       return new sdk.InteractiveBrowserCredential({...ofPerson, ...(clientId !== undefined && {clientId})})
+  }
+}
+
+/**
+ * Where a workload's token file is there, the SDK's managed identity is that workload's identity, and goes to the login host
+ * of the public cloud without our HTTP client. It looks for the variable before anything that it waits for, so nobody else
+ * misses it in the meantime.
+ */
+function withoutTokenFile(managedIdentity: TokenCredential): TokenCredential {
+  return {
+    getToken: (scopes, tokenOptions) => {
+      const path = process.env['AZURE_FEDERATED_TOKEN_FILE']
+      delete process.env['AZURE_FEDERATED_TOKEN_FILE']
+      try {
+        return managedIdentity.getToken(scopes, tokenOptions)
+      } finally {
+        if (path !== undefined) process.env['AZURE_FEDERATED_TOKEN_FILE'] = path
+      }
+    },
   }
 }

@@ -235,6 +235,27 @@ describe('in a process of its own', () => {
     expect(assigned.who).toContain(`userAssignedIdentities/myapp (object id ${fake.principalId}`)
   })
 
+  it.each<[string, Settings]>([
+    ['named', {credential: 'managed-identity'}],
+    ['one of a chain without workload-identity', {exclude_credentials: ['workload-identity']}],
+  ])('managed-identity, %s, is no workload identity, although a token file is there', async (_, settings) => {
+    const fake = await world(() => ({}))
+    fake.metadata(true)
+    const workload = {
+      AZURE_TENANT_ID: fake.tenantId,
+      AZURE_CLIENT_ID: fake.clientId,
+      AZURE_FEDERATED_TOKEN_FILE: file('token', fake.federatedToken),
+    }
+    const address = {AZURE_POD_IDENTITY_AUTHORITY_HOST: fake.proxyUrl}
+    const variables = {...environmentOf(fake), ...noSecret, ...workload, ...address}
+    const own = await readInChild(variables, settings)
+    expect(own).toMatchObject({outcome: 'found', credential: 'managed identity'})
+    expect(own.who).toContain('userAssignedIdentities/myapp')
+    fake.metadata(false)
+    expect((await readInChild(variables, settings)).outcome).toBe('NOT_LOGGED_IN')
+    expect(fake.hosts().filter((host) => host.startsWith('login.'))).toEqual([])
+  })
+
   it('managed-identity says what the metadata address says of an identity that it does not know', async () => {
     const fake = await world(() => ({}))
     fake.metadata(true)

@@ -2,6 +2,7 @@ import type {Origin, Problem, ProviderSpec, Settings} from '../../core/provider-
 import {printable} from '../../core/text.ts'
 import {cloudNames, cloudOfHost, clouds, type CloudName} from './clouds.ts'
 import {chain, credentials, isCredentialName} from './credential-names.ts'
+import {strayLogin} from './stray-login.ts'
 
 /** Names of vaults: 3 to 24 letters, digits and hyphens, the first a letter; the service refuses two hyphens in a row by itself. */
 const vaultName = /^[a-z][0-9a-z-]{1,22}[0-9a-z]$/i
@@ -74,7 +75,7 @@ export const spec: ProviderSpec = {
   },
   settingsOfName: (name, ofTable) =>
     vaultName.test(name) ? {...ofTable, vault_url: `https://${name}.${clouds[cloudOf(ofTable)].suffix}/`} : undefined,
-  resolve: ({settings, origins, env}) => {
+  resolve: ({settings, origins, env, ci}) => {
     const written = settings['vault_url']
     if (typeof written !== 'string') {
       return {
@@ -95,10 +96,14 @@ export const spec: ProviderSpec = {
       ...loginProblems(settings),
     ]
     if (problems.length > 0) return {settings, problems, warnings: []}
-    const warnings =
-      settings['disable_challenge_verification'] === true
+    const stray = strayLogin(cloudOf(settings), {settings, origins, env})
+    if (stray !== undefined && ci) return {settings, problems: [{...stray, code: 'CONFIG_NOT_ALLOWED'}], warnings: []}
+    const warnings = [
+      ...(stray === undefined ? [] : [`${stray.text}. CI needs that.`]),
+      ...(settings['disable_challenge_verification'] === true
         ? ['disable_challenge_verification is on: the login challenge is not held against the host of the vault.']
-        : []
+        : []),
+    ]
     const {authority_host: authority, ...rest} = settings
     // Azure's own variable is nearer than the user file.
     const isOverridden = origins['authority_host'] === 'user' && set(env['AZURE_AUTHORITY_HOST'])

@@ -96,11 +96,15 @@ const write = async (provider: Provider, value: string, expected = 'any'): Promi
   thrownBy(provider.write(ref(), new Secret(value), expected, never()))
 
 /** The error of a configuration with this in `[vault.azure]`. */
-async function configured(settings: string, secret = 'myapp-key'): Promise<EnvdriftError> {
+async function configured(
+  settings: string,
+  secret = 'myapp-key',
+  env: Readonly<Record<string, string>> = {},
+): Promise<EnvdriftError> {
   const place = await makePlace()
   const mapping = `[[vault.sync.mappings]]\nsecret_name = "${secret}"\nfolder_path = "services/myapp"\n`
   await place.write('home/repo/envdrift.toml', `[vault.azure]\n${settings}\n${mapping}`)
-  const error = await place.fail()
+  const error = await place.fail({}, {env})
   return new EnvdriftError(
     error.code,
     error.message.replaceAll(place.repo, 'REPOSITORY').replaceAll(place.userFile, 'USER-FILE'),
@@ -311,6 +315,11 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   'CONFIG_NOT_ALLOWED: an address of somebody else': () => configured('vault_url = "https://vault.example.com/"'),
   'CONFIG_NOT_ALLOWED: a login host of somebody else': () =>
     configured(`vault_url = "${vaultUrl}/"\nauthority_host = "https://login.example.com"`),
+  'CONFIG_NOT_ALLOWED: a secret would go to another cloud': () =>
+    configured('vault_url = "https://my-keyvault.vault.azure.cn/"', 'myapp-key', {
+      CI: 'true',
+      AZURE_CLIENT_SECRET: 'x',
+    }),
 }
 
 const longName = 'a'.repeat(64)

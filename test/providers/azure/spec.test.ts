@@ -48,6 +48,65 @@ describe('cloud', () => {
   })
 })
 
+describe('what this machine logs in with', () => {
+  const ofChina = {vault_url: 'https://main.vault.azure.cn/'}
+  const held = {AZURE_TENANT_ID: 'x', AZURE_CLIENT_ID: 'x', AZURE_CLIENT_SECRET: 'a secret'}
+  const stray = /^vault_url names a vault in china, and AZURE_CLIENT_SECRET .*set AZURE_AUTHORITY_HOST=https:\/\/login/
+
+  /** What is said of a vault in a cloud that only a repository file names. */
+  function said(env: Record<string, string>, settings: Settings = {}, ci = true, origins: Record<string, Origin> = {}) {
+    const all = {...ofChina, ...settings}
+    const ours = Object.fromEntries(Object.keys(all).map((name): [string, Origin] => [name, 'repository']))
+    return spec.resolve({settings: all, origins: {...ours, ...origins}, env, ci, trustedVaults: []})
+  }
+
+  it('goes to the login host of another cloud by a repository’s word alone in no CI, and with a warning elsewhere', () => {
+    expect(said(held).problems).toEqual([
+      {setting: 'vault_url', code: 'CONFIG_NOT_ALLOWED', text: expect.stringMatching(stray)},
+    ])
+    expect(said(held, {}, false)).toMatchObject({problems: [], warnings: [expect.stringMatching(stray)]})
+    const byName = {vault_url: 'https://localhost:8443/', cloud: 'usgov'}
+    expect(said(held, byName, true, {vault_url: 'environment'}).problems).toEqual([
+      expect.objectContaining({setting: 'cloud', text: expect.stringMatching(/^cloud is usgov, and /)}),
+    ])
+  })
+
+  it.each([
+    ['client-certificate', {AZURE_CLIENT_CERTIFICATE_PATH: 'x'}, 'what the key in AZURE_CLIENT_CERTIFICATE_PATH signs'],
+    ['environment', {AZURE_CLIENT_CERTIFICATE_PATH: 'x'}, 'what the key in AZURE_CLIENT_CERTIFICATE_PATH signs'],
+    ['environment', {AZURE_PASSWORD: 'x'}, 'AZURE_PASSWORD'],
+    ['workload-identity', {AZURE_FEDERATED_TOKEN_FILE: 'x'}, 'the token in AZURE_FEDERATED_TOKEN_FILE'],
+    ['github-oidc', {ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'x'}, 'the token of the GitHub job'],
+  ])('by %s does not, either', (credential, env, called) => {
+    expect(said(env, {credential}).problems).toEqual([
+      expect.objectContaining({text: expect.stringContaining(`and ${called} `)}),
+    ])
+  })
+
+  it.each<[string, Record<string, string>, Settings, Record<string, Origin>]>([
+    ['AZURE_AUTHORITY_HOST decides where it goes', {AZURE_AUTHORITY_HOST: 'https://login.chinacloudapi.cn'}, {}, {}],
+    ['ENVDRIFT_AZURE_CLOUD names that cloud', {ENVDRIFT_AZURE_CLOUD: 'china'}, {}, {}],
+    ['ENVDRIFT_VAULT_URL names a vault there', {ENVDRIFT_VAULT_URL: 'https://other.vault.azure.cn'}, {}, {}],
+    ['--vault-url names this vault', {}, {}, {vault_url: 'flag'}],
+    ['the user file names that cloud', {}, {cloud: 'china'}, {cloud: 'user'}],
+    ['the user file names the login host', {}, {authority_host: 'https://login.example.com'}, {authority_host: 'user'}],
+    ['the login has no use for it', {}, {credential: 'managed-identity'}, {}],
+    ['AZURE_TOKEN_CREDENTIALS leaves its login out', {AZURE_TOKEN_CREDENTIALS: 'dev'}, {}, {}],
+    ['it is for the public cloud', {}, {vault_url: url}, {}],
+  ])('is none of a repository’s business when %s', (_, env, settings, origins) => {
+    expect(said({...held, ...env}, settings, true, origins)).toMatchObject({problems: [], warnings: []})
+  })
+
+  it('goes to the public cloud neither, where the machine names another', () => {
+    const {problems: found} = said({...held, ENVDRIFT_AZURE_CLOUD: 'china'}, {vault_url: url})
+    expect(found).toEqual([expect.objectContaining({code: 'CONFIG_NOT_ALLOWED'})])
+  })
+
+  it('is nothing, for a person at a developer tool: no warning', () => {
+    expect(said({}, {}, false)).toMatchObject({problems: [], warnings: []})
+  })
+})
+
 describe('vault_url', () => {
   it.each(['azure.net', 'azure.cn', 'usgovcloudapi.net'])('is refused for a Managed HSM under %s', (suffix) => {
     expect(problems({vault_url: `https://my-hsm.managedhsm.${suffix}/`}, 'user')).toEqual([

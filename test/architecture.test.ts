@@ -40,7 +40,7 @@ const packages: readonly (readonly [name: RegExp, folders: readonly string[]])[]
   [/^@dotenvx\/primitives$/, ['keys']],
   [/^smol-toml$|^toml-eslint-parser$/, ['config']],
   [/^valibot$/, ['config', 'vault']],
-  [/^ignore$|^tinyglobby$/, ['system']],
+  [/^ignore$/, ['system']],
   [/^picomatch$/, ['config']],
   [/^ajv(?:-formats)?(?:\/|$)/, ['cli']],
   [/^@oclif\/core(?:\/|$)/, ['cli', 'commands']],

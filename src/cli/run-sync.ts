@@ -1,3 +1,4 @@
+import {runsInCi} from '../config/ci.ts'
 import {loadConfig} from '../config/load.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Result} from '../core/report.ts'
@@ -6,6 +7,7 @@ import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
 import {shownWarnings} from './base-command.ts'
+import {givenEnvironment} from './environment.ts'
 import {NotRead, readDescriptor} from './given-bytes.ts'
 import {loadSchema} from './load-schema.ts'
 import {refuseReadingTwice, vaultPassword, type PasswordFlags} from './password.ts'
@@ -58,7 +60,8 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     progress.clear()
     warn(message)
   }
-  const interactive = !flags.ci && process.stdin.isTTY && process.stderr.isTTY
+  const interactive = !flags.ci && !runsInCi(givenEnvironment) && process.stdin.isTTY && process.stderr.isTTY
+  const askPerson = makeQuestions(signal, progress.clear)
   const options: SyncOptions = {
     verify: flags.verify,
     force: flags.force,
@@ -72,7 +75,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
       connect: connectWith({
         config,
         interactive,
-        ...(interactive && {ask: (question) => askPerson(question, signal, progress.clear)}),
+        ...(interactive && {ask: askPerson}),
         token: await tokenOf(flags, say, signal),
         warn: say,
         ...(flags.verbose && {verbose: say}),
@@ -128,16 +131,27 @@ function refuseSenseless(flags: SyncFlags): void {
   refuseReadingTwice(flags, flags.token === '-' ? [['--token -', 0]] : [])
 }
 
-/** A question of a vault's login, on the terminal. */
-async function askPerson(
-  question: string,
+/**
+ * Questions of vaults' logins, on the terminal: one after the other, since vaults log in side by side, and what is typed for
+ * one must not be heard by the next.
+ */
+function makeQuestions(
   signal: AbortSignal,
   clearProgress: () => void,
-): Promise<Secret | undefined> {
-  const {askHidden} = await import('./hidden-question.ts')
-  clearProgress()
-  const answer = await askHidden(`${printable(question)}: `, {input: process.stdin, output: process.stderr, signal})
-  return answer === undefined || answer.trim() === '' ? undefined : new Secret(answer.trim())
+): (question: string) => Promise<Secret | undefined> {
+  let before: Promise<unknown> = Promise.resolve()
+  const askOne = async (question: string): Promise<Secret | undefined> => {
+    const {askHidden} = await import('./hidden-question.ts')
+    clearProgress()
+    const text = printable(question).replace(/:? *$/, ': ')
+    const answer = await askHidden(text, {input: process.stdin, output: process.stderr, signal})
+    return answer === undefined || answer.trim() === '' ? undefined : new Secret(answer.trim())
+  }
+  return (question) => {
+    const asked = before.then(() => askOne(question))
+    before = asked.catch(() => undefined)
+    return asked
+  }
 }
 
 /** `--token -` reads stdin; anything else on a command line is open to every process of the machine. */

@@ -1,7 +1,7 @@
 import {readdir, realpath} from 'node:fs/promises'
 import {setDefaultAutoSelectFamilyAttemptTimeout} from 'node:net'
 import {homedir} from 'node:os'
-import {join} from 'node:path'
+import {basename, dirname, join} from 'node:path'
 
 import packageJson from '../../package.json' with {type: 'json'}
 import type {ConfigPort} from '../config/config-port.ts'
@@ -78,7 +78,9 @@ export function makeFiles({backups}: Pick<Config, 'backups'>, signal: AbortSigna
     replace: (path, change) => replaceFile(path, {...change, backup: {keep: backups, now: now()}}),
     withLock: async (path, run) => {
       // Two names of one file are one lock; a file that isn't there yet is named by its folder.
-      const name = await realpath(path).catch(() => path)
+      const name = await realpath(path).catch(async () =>
+        join(await realpath(dirname(path)).catch(() => dirname(path)), basename(path)),
+      )
       return withLock(name, {stateDir: stateDir(process.env, homedir()), signal}, run)
     },
   }

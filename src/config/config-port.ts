@@ -18,8 +18,8 @@ export type ConfigPort = {
    */
   readonly readText: (path: string) => Promise<string | undefined>
   /**
-   * Regular files below a directory whose paths match one of the patterns and none to leave out, in any order: relative, with
-   * slashes. Links are not followed, node_modules and .git not entered.
+   * Files below a directory (links to files, too) whose paths match one of the patterns and none to leave out, in any order:
+   * relative, with slashes. Links to folders are not followed, node_modules and .git not entered.
    */
   readonly glob: (patterns: readonly string[], exclude: readonly string[], cwd: string) => Promise<readonly string[]>
   /** The same path without symlinks, or `undefined` when nothing lies there. */

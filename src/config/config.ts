@@ -27,6 +27,10 @@ export type MappingConfig = {
   readonly fromPattern?: true
 }
 
+/** The environment that a mapping is about: its profile stands for it where nothing else does. A pattern's file says its own. */
+export const environmentOf = ({environment, profile, fromPattern}: MappingConfig): string | undefined =>
+  environment ?? (fromPattern ? undefined : profile)
+
 /** What a run needs to know, whatever shape it was written in. */
 export type Config = {
   /** Absolute path of the file that the mappings come from. */

@@ -1,6 +1,7 @@
 import {EnvdriftError} from '../core/errors.ts'
 import {isInside} from '../core/inside.ts'
 import type {Origin, SettingValue} from '../core/provider-spec.ts'
+import {runsInCi} from './ci.ts'
 import type {ConfigPort} from './config-port.ts'
 import type {ConfigFlags, ProviderSpecs} from './config.ts'
 import type {Contents} from './contents.ts'
@@ -270,15 +271,6 @@ function readTrustedVaults(port: ConfigPort, contents: readonly Contents[], {mis
     })
   }
   return addresses
-}
-
-/** Do we run in CI? All but the last four set CI: GitHub, GitLab, CircleCI, Buildkite, Bitbucket, Forgejo and others. */
-function runsInCi(env: ConfigPort['env']): boolean {
-  const ci = env['CI']?.trim().toLowerCase() ?? ''
-  if (!['', '0', 'false'].includes(ci)) return true
-  return ['TF_BUILD', 'JENKINS_URL', 'TEAMCITY_VERSION', 'BITBUCKET_BUILD_NUMBER'].some(
-    (name) => (env[name] ?? '') !== '',
-  )
 }
 
 /**

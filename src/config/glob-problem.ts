@@ -3,5 +3,11 @@ export function globProblem(glob: string): string | undefined {
   if (/^(?:[/\\]|[a-z]:)/i.test(glob)) return 'must be relative to this file, like "services/*/.env.production"'
   if (glob.split(/[/\\]/).includes('..')) return 'must stay below the folder of this file, without ".."'
   if (glob.startsWith('!')) return 'must not start with "!": put what is left out into exclude'
-  return glob.length > 1000 ? 'is longer than 1000 characters' : undefined
+  if (glob.length > 1000) return 'is longer than 1000 characters'
+  const segments = glob.split(/[/\\]/)
+  // Each further one multiplies the time that a long name takes to be found not to match: five of them need hours.
+  const tooMany = segments.some((segment) => segment !== '**' && (segment.match(/\*+/g) ?? []).length > 2)
+  if (tooMany) return 'has more than two * between two slashes: write fewer'
+  if (segments.filter((segment) => segment === '**').length > 2) return 'has more than two **: write fewer'
+  return /[+@!?*]\(/.test(glob) ? 'must not have patterns like +(…): write {a,b}' : undefined
 }

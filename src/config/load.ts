@@ -38,7 +38,7 @@ export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: Pr
     const vault = byName.get(one.draft.name)
     return vault === undefined ? [] : [{...one, config: {...one.config, ref: {...one.config.ref, vault: vault.name}}}]
   })
-  const mappings = await checkTargets(inVaults, others, envKeysFilename, gathered)
+  const mappings = await checkTargets(inVaults, envKeysFilename, gathered)
   await throwMistakes(remarks)
   const all = mappings.map(({config}) => config)
   const {chosen, left} = await choose(all, flags)

@@ -42,7 +42,7 @@ async function mappingsOf(
     return []
   }
   const found = await port.glob(globs, exclude, base)
-  const files = found.filter((path) => !isCompanion(basename(path)) && basename(path) !== keysFile).toSorted()
+  const files = found.filter((path) => !isLeftOut(basename(path)) && basename(path) !== keysFile).toSorted()
   if (files.length === 0) {
     remarks.warnings.push({
       place,
@@ -83,5 +83,9 @@ async function mappingsOf(
     ]
   })
 }
+
+/** Keys files, backups and examples. `vault.env` is an env file like another where somebody's pattern finds it. */
+const isLeftOut = (name: string): boolean =>
+  /^[^.].*\.env$/.test(name) ? /^(?:example|sample|template|schema)\.env$/i.test(name) : isCompanion(name)
 
 const isPlaceholder = (name: string): name is Placeholder => placeholders.some((one) => one === name)

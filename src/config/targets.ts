@@ -4,7 +4,7 @@ import {isInside} from '../core/inside.ts'
 import {refId} from '../core/mapping.ts'
 import {printable} from '../core/text.ts'
 import {keyNameOfEnvironment} from '../keys/key-name.ts'
-import type {MappingConfig} from './config.ts'
+import {environmentOf, type MappingConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
 import type {Routed} from './mappings.ts'
 import type {Remark} from './mistakes.ts'
@@ -14,27 +14,21 @@ import type {SourceFile} from './source-file.ts'
 /**
  * No two mappings may write the same key of the same keys file, and no keys file may lie outside of the repository.
  *
- * @param others - mappings of profiles that weren't asked for: what is written down there wins over patterns, too.
  * @returns the mappings without those that only repeat another one, and without those of patterns that lose.
  */
 export async function checkTargets(
   mappings: readonly Routed[],
-  others: readonly Routed[],
   envKeysFilename: string,
   gathered: Gathered,
 ): Promise<readonly Routed[]> {
   const {port, remarks, repository} = gathered
   const folders = new Map<string, string>()
-  const distinctFolders = [...new Set([...mappings, ...others].map(({config}) => config.folder))]
+  const distinctFolders = [...new Set(mappings.map(({config}) => config.folder))]
   await Promise.all(distinctFolders.map(async (folder) => folders.set(folder, await realpathOfNearest(folder, port))))
   await checkKeysFiles([...new Set(mappings.map(({config}) => folders.get(config.folder)!))], envKeysFilename, gathered)
 
   const idOf = ({config}: Routed): string => targetOf(config, folders.get(config.folder)!, envKeysFilename)
-  const loses = await loserOf([...mappings, ...others], {
-    port,
-    folderOf: ({config}) => folders.get(config.folder)!,
-    idOf,
-  })
+  const loses = await loserOf(mappings, {port, folderOf: ({config}) => folders.get(config.folder)!})
   const targets = new Map<string, Routed>()
   for (const mapping of mappings) {
     const folder = folders.get(mapping.config.folder)!
@@ -92,24 +86,15 @@ const keysFilenamePath = ({format}: SourceFile): readonly string[] => [
 ]
 
 /**
- * Does a mapping of a pattern lose against one that was written down? It does when that one writes the same key, or is about
- * the same env file: also when it leaves its env file to be found.
+ * Does a mapping of a pattern lose against one that was written down? It does when that one is about the same env file, also
+ * when it leaves that to be found. About another file for the same key, they collide.
  */
 async function loserOf(
-  all: readonly Routed[],
-  {
-    port,
-    folderOf,
-    idOf,
-  }: {
-    readonly port: Gathered['port']
-    readonly folderOf: (mapping: Routed) => string
-    readonly idOf: (mapping: Routed) => string
-  },
+  mappings: readonly Routed[],
+  {port, folderOf}: {readonly port: Gathered['port']; readonly folderOf: (mapping: Routed) => string},
 ): Promise<(mapping: Routed) => boolean> {
-  if (!all.some(({config}) => config.fromPattern)) return () => false
-  const writtenDown = all.filter(({config}) => !config.fromPattern)
-  const targets = new Set(writtenDown.map(idOf))
+  if (!mappings.some(({config}) => config.fromPattern)) return () => false
+  const writtenDown = mappings.filter(({config}) => !config.fromPattern)
   const fileId = (folder: string, name: string): string => JSON.stringify([folder, normalize(name)])
   const files = new Set(
     await Promise.all(
@@ -120,29 +105,31 @@ async function loserOf(
     const {fromPattern, environment, envFile = ''} = mapping.config
     if (!fromPattern) return false
     const folder = folderOf(mapping)
-    // The only `NAME.env` of a folder is found without being named.
-    const isCustom = environment === undefined && envFile !== '.env'
-    return (
-      targets.has(idOf(mapping)) || files.has(fileId(folder, envFile)) || (isCustom && files.has(fileId(folder, '')))
-    )
+    const isCustom = !envFile.startsWith('.env')
+    return files.has(fileId(folder, envFile)) || (isCustom && files.has(fileId(folder, anyCustom(environment))))
   }
 }
 
-/** Which env file a mapping that was written down is about, as far as names tell; `''`: the only custom one. */
+/** Stands for the only `NAME.env`, `NAME.env.E` or `NAME-E.env` of a folder, which is found without being named. */
+const anyCustom = (environment: string | undefined): string => `*.env.${environment ?? ''}`
+
+/** Which env file a mapping that was written down is about, as far as names tell. */
 async function fileNameOf(
   {environment, profile, envFile, folder}: MappingConfig,
   port: Gathered['port'],
 ): Promise<string> {
   if (envFile !== undefined) return envFile
   const own = environment ?? profile
-  if (own !== undefined) return `.env.${own}`
-  for (const name of ['.env.production', '.env']) if ((await port.kind(resolve(folder, name))) === 'file') return name
-  return ''
+  for (const name of own === undefined ? ['.env.production', '.env'] : [`.env.${own}`]) {
+    if ((await port.kind(resolve(folder, name))) === 'file') return name
+  }
+  return anyCustom(own)
 }
 
-function targetOf({environment, profile, envFile}: MappingConfig, folder: string, envKeysFilename: string): string {
+function targetOf(mapping: MappingConfig, folder: string, envKeysFilename: string): string {
+  const {envFile} = mapping
   const keysFile = resolve(folder, envKeysFilename)
-  const own = environment ?? profile
+  const own = environmentOf(mapping)
   if (own !== undefined) return JSON.stringify([keysFile, keyNameOfEnvironment(own)])
   // Without an environment the key's name depends on the env file, which isn't looked for yet.
   return JSON.stringify([keysFile, folder, envFile === undefined ? '' : normalize(envFile)])

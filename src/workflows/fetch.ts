@@ -12,11 +12,16 @@ export type Vaults = {
   /** What the vault said of the secret, whole; every reference that was asked for has an answer. */
   readonly answer: (ref: SecretRef) => Fetched
   readonly provider: (ref: SecretRef) => Provider | undefined
+  /** Ends when the time for all hints of a run is up, which starts with the first call of this. */
+  readonly hintSignal: () => AbortSignal
   readonly close: () => Promise<void>
 }
 
 /** How long the question "who am I" may take, in milliseconds: it only decorates a message. */
 const whoamiMs = 5_000
+
+/** How long looking for earlier versions may take in a run, in milliseconds, all together: it only makes messages better. */
+const hintsMs = 10_000
 
 /**
  * Read all secrets of a run: vaults side by side, one login and one connection each, one read for a secret however many
@@ -28,6 +33,7 @@ export async function readVaults(refs: readonly SecretRef[], config: Config, por
   const answers = new Map<string, Fetched>()
   const providers = new Map<string, Provider>()
   const {signal, expire} = deadlineOf(config, ports)
+  let hints: AbortSignal | undefined
   const report = (): void => ports.progress(answers.size, distinct.size, 'secrets read')
 
   async function* readVault(name: string, ofVault: readonly SecretRef[]): AsyncIterable<Fetched> {
@@ -68,6 +74,7 @@ export async function readVaults(refs: readonly SecretRef[], config: Config, por
   return {
     answer: (ref) => answers.get(refId(wholeSecret(ref))) ?? {kind: 'failed', ref, error: unanswered(ref)},
     provider: ({vault}) => providers.get(vault),
+    hintSignal: () => (hints ??= AbortSignal.any([ports.signal, AbortSignal.timeout(Math.min(hintsMs, config.runTimeoutMs))])),
     close: () => closeAll(providers),
   }
 }
@@ -96,6 +103,9 @@ const closeAll = async (providers: ReadonlyMap<string, Provider>): Promise<void>
   await Promise.all([...providers.values()].map((provider) => provider.close()))
 }
 
+/** The word by itself: not where it is part of a secret's name, of a path or of an ARN. */
+const placeOfPrincipal = new RegExp(String.raw`(?<![\w:/.-])${principalPlaceholder}(?![\w/.-]|:\S)`, 'g')
+
 /** A refusal is easier to mend when it says who was refused. Asked once per vault, and only after a refusal. */
 async function nameIdentity(
   answers: Map<string, Fetched>,
@@ -114,7 +124,7 @@ async function nameIdentity(
     if (identity === undefined) continue
     const {principal} = identity
     const [first = 'Ask for access.', ...more] = error.suggestions.map((text) =>
-      principal === undefined ? text : text.replaceAll(principalPlaceholder, () => shellWord(principal)),
+      principal === undefined ? text : text.replaceAll(placeOfPrincipal, () => shellWord(principal)),
     )
     const who = `${printable(identity.who)} by ${printable(identity.credential)}`
     answers.set(id, {

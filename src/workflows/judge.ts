@@ -31,7 +31,7 @@ export async function judge(
   {mapping, env}: Extract<Located, {kind: 'ready'}>,
   keysText: string | undefined,
   vaults: Vaults,
-  search: {readonly earlier: boolean; readonly signal: AbortSignal},
+  search: {readonly earlier: boolean},
 ): Promise<Judgement> {
   const scan = env?.scan
   const publicKey = scan === undefined ? undefined : publicKeyOf(scan, mapping.key)
@@ -77,7 +77,7 @@ async function askVault(
   mapping: Mapping,
   publicKey: PublicKey | undefined,
   vaults: Vaults,
-  search: {readonly earlier: boolean; readonly signal: AbortSignal},
+  search: {readonly earlier: boolean},
 ): Promise<{
   readonly vault: Finding['vault']
   readonly key: PrivateKey | undefined
@@ -98,7 +98,7 @@ async function askVault(
   }
   try {
     const key = parseKeyMaterial(answer, mapping.key, ref)
-    const fits = await fitOf(key, publicKey, mapping, search.earlier ? provider : undefined, search.signal)
+    const fits = await fitOf(key, publicKey, mapping, search.earlier ? provider : undefined, vaults)
     return {vault: {kind: 'key', fits}, key, version: answer.version}
   } catch (error) {
     if (error instanceof EnvdriftError) return {vault: {kind: 'unusable', error}, ...nothing}
@@ -118,12 +118,12 @@ async function fitOf(
   publicKey: PublicKey | undefined,
   mapping: Mapping,
   provider: Provider | undefined,
-  signal: AbortSignal,
+  vaults: Vaults,
 ): Promise<Fit> {
   if (publicKey === undefined) return {kind: 'unknown'}
   if ((await publicKeysOf(key)).includes(publicKey.value.toLowerCase()))
     return {kind: 'fits', publicKeyName: publicKey.name}
-  const version = await fittingVersion(publicKey, mapping, provider, signal)
+  const version = await fittingVersion(publicKey, mapping, provider, vaults)
   return {kind: 'misfit', error: version === undefined ? misfit(mapping, publicKey) : earlierFits(mapping, version)}
 }
 
@@ -132,11 +132,11 @@ async function fittingVersion(
   publicKey: PublicKey,
   {ref, key: name}: Mapping,
   provider: Provider | undefined,
-  signal: AbortSignal,
+  {hintSignal}: Vaults,
 ): Promise<string | undefined> {
   if (provider === undefined || ref.version !== undefined) return undefined
   try {
-    for await (const earlier of provider.earlier(wholeSecret(ref), earlierVersions, signal)) {
+    for await (const earlier of provider.earlier(wholeSecret(ref), earlierVersions, hintSignal())) {
       if (await belongs(earlier, publicKey, name, ref)) return earlier.version
     }
   } catch (error) {

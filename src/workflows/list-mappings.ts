@@ -1,6 +1,7 @@
 import type {Config, MappingConfig} from '../config/config.ts'
 import type {EnvdriftError} from '../core/errors.ts'
 import type {Mapping} from '../core/plan.ts'
+import {refuseCollisions} from './collisions.ts'
 import {inTurns} from './in-turns.ts'
 import {locate} from './locate.ts'
 import type {Files} from './ports.ts'
@@ -17,16 +18,20 @@ export type ListedMapping = {
   readonly error: EnvdriftError | undefined
 }
 
-/** Every mapping of a configuration with its files found. No vault is asked. */
-export const listMappings = (config: Config, files: Files): Promise<readonly ListedMapping[]> =>
-  inTurns(config.mappings, async (written) => {
-    const located = await locate(written, config, files)
-    return {
-      mapping: located.mapping,
-      origin: originOf(written),
-      error: located.kind === 'lost' ? located.error : undefined,
-    }
-  })
+/**
+ * Every mapping of a configuration with its files found. No vault is asked.
+ *
+ * @throws EnvdriftError CONFIG_INVALID for two secrets that want to be one key.
+ */
+export async function listMappings(config: Config, files: Files): Promise<readonly ListedMapping[]> {
+  const located = await inTurns(config.mappings, (written) => locate(written, config, files))
+  await refuseCollisions(located, config, files)
+  return located.map((one, index) => ({
+    mapping: one.mapping,
+    origin: originOf(config.mappings[index]!),
+    error: one.kind === 'lost' ? one.error : undefined,
+  }))
+}
 
 const originOf = ({fromPattern, line}: MappingConfig): ListedMapping['origin'] => ({
   kind: fromPattern ? 'pattern' : 'mapping',

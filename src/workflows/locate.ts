@@ -1,6 +1,6 @@
 import {isAbsolute, join, sep} from 'node:path'
 
-import type {Config, MappingConfig} from '../config/config.ts'
+import {environmentOf, type Config, type MappingConfig} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import {isInside} from '../core/inside.ts'
 import type {Mapping} from '../core/plan.ts'
@@ -29,7 +29,7 @@ export type Located = {readonly mapping: Mapping} & (
  * that becomes its error row, and the others go on.
  */
 export async function locate(written: MappingConfig, config: Config, files: Files): Promise<Located> {
-  const environment = written.environment ?? written.profile
+  const environment = environmentOf(written)
   const base = (found: {envFile?: string; scan?: EnvFileScan} = {}): Mapping => ({
     ref: written.ref,
     key: keyOf(environment, found),

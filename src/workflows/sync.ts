@@ -1,11 +1,10 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
-import {refId, writtenName} from '../core/mapping.ts'
 import type {SyncReport} from '../core/outcome.ts'
-import {decide, type Mapping, type Mode} from '../core/plan.ts'
-import {printable} from '../core/text.ts'
+import {decide, type Mode} from '../core/plan.ts'
 import {apply, type Order} from './apply.ts'
 import {answerQuestions} from './ask.ts'
+import {refuseCollisions} from './collisions.ts'
 import {coverageOf} from './coverage.ts'
 import {readVaults, type Vaults} from './fetch.ts'
 import {inTurns} from './in-turns.ts'
@@ -79,7 +78,7 @@ async function orderOf(
   vaults: Vaults,
   config: Config,
   options: SyncOptions,
-  {files, signal}: SyncPorts,
+  {files}: SyncPorts,
 ): Promise<Order> {
   const {mapping} = one
   const refused = one.kind === 'lost' ? one.error : mapping.ephemeral ? undefined : tracked.get(mapping.keysFile)
@@ -88,38 +87,13 @@ async function orderOf(
   }
   try {
     const keysText = mapping.ephemeral ? undefined : await files.readText(mapping.keysFile, config.repository)
-    const judgement = await judge(one, keysText, vaults, {earlier: options.verify || !options.skipKeyMatch, signal})
+    const judgement = await judge(one, keysText, vaults, {earlier: options.verify || !options.skipKeyMatch})
     return {action: decide(judgement.finding, options), judgement}
   } catch (error) {
     if (error instanceof EnvdriftError) return {action: {kind: 'fail', mapping, error}, judgement: undefined}
     throw error
   }
 }
-
-/** Two secrets can't both be one key: whichever is written last would win, and every run would turn the file over. */
-async function refuseCollisions(
-  located: readonly Located[],
-  {path}: Config,
-  {realPath}: SyncPorts['files'],
-): Promise<void> {
-  // Two links may lead to one file.
-  const real = async ({mapping}: Located): Promise<string> => realPath(mapping.keysFile).catch(() => mapping.keysFile)
-  const files = await inTurns(located, real)
-  const targets = Map.groupBy(located.entries().toArray(), ([index, {mapping}]) =>
-    JSON.stringify([files[index], mapping.key]),
-  )
-  const clashes = [...targets.values()].flatMap((group) => {
-    const mappings = group.map(([, {mapping}]) => mapping)
-    return new Set(mappings.map(({ref}) => refId(ref))).size > 1 ? [mappings] : []
-  })
-  if (clashes.length === 0) return
-  throw new EnvdriftError('CONFIG_INVALID', `${printable(path)}: ${clashes.map(clashSentence).join('; ')}`, {
-    suggestions: ['Give one of them another environment or another folder_path, or remove it.'],
-  })
-}
-
-const clashSentence = (mappings: readonly Mapping[]): string =>
-  `${mappings.map(({ref}) => printable(writtenName(ref))).join(' and ')} both want ${mappings[0]!.key} in ${printable(mappings[0]!.keysFile)}`
 
 /** The env files that any mapping names, those of other profiles too, without symlinks. */
 async function namedFiles(

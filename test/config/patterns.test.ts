@@ -1,8 +1,9 @@
-import {mkdir, symlink} from 'node:fs/promises'
+import {mkdir, rename, symlink} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {describe, expect, it} from 'vitest'
 
+import {environmentOf} from '../../src/config/config.ts'
 import {makePlace, type Place} from './place.ts'
 
 const head = '[vault.local]\n'
@@ -83,6 +84,33 @@ describe('a pattern', () => {
     await expect(place.load()).rejects.toMatchObject({code: 'NOTHING_TO_DO'})
   })
 
+  it('takes a link to a file for that file, and is named in its folder', async () => {
+    const place = await placeWith(shop, everyService)
+    await symlink('.env.staging', join(place.repo, 'services/auth/.env.production.tmp'))
+    await rename(
+      join(place.repo, 'services/auth/.env.production.tmp'),
+      join(place.repo, 'services/auth/.env.production'),
+    )
+    expect(await listed(place)).toContain('services/auth/.env.production ← auth-production')
+  })
+
+  it('takes vault.env and default.env like any other', async () => {
+    const place = await placeWith(
+      ['a/vault.env', 'b/default.env', 'c/example.env'],
+      pattern('env_files = "*/*.env"\nsecret_name = "{folder}"'),
+    )
+    expect(await listed(place)).toEqual(['a/vault.env ← a', 'b/default.env ← b'])
+  })
+
+  it('is about the environment that its file says, whatever its profile', async () => {
+    const place = await placeWith(
+      ['a/.env'],
+      pattern('env_files = "*/.env"\nsecret_name = "{folder}"\nprofile = "nightly"'),
+    )
+    const {mappings} = await place.load({profile: 'nightly'})
+    expect(mappings.map(environmentOf)).toEqual([undefined])
+  })
+
   it('follows no links, and looks at nothing outside of the folder of its file', async () => {
     const place = await placeWith(shop, everyService)
     await mkdir(join(place.outside, 'far'))
@@ -104,6 +132,9 @@ describe('a pattern', () => {
     ['env_files = "/etc/*"', 'relative'],
     ['env_files = "../*/.env"', '".."'],
     ['env_files = ["a/*", "!b"]', 'exclude'],
+    ['env_files = "services/*a*b*/.env"', 'more than two *'],
+    ['env_files = "**/a/**/b/**/.env"', 'more than two **'],
+    ['env_files = "services/+(a|aa)/.env"', 'write {a,b}'],
     ['env_files = []', 'a list of them'],
     ['env_files = 3', 'a list of them'],
     ['', 'env_files is missing'],
@@ -140,7 +171,6 @@ describe('a mapping that is written down', () => {
     ['its environment', 'environment = "production"'],
     ['its file', 'env_file = ".env.production"'],
     ['nothing but the folder', ''],
-    ['a profile that is not asked for', 'environment = "production"\nprofile = "other"'],
   ])('wins over a pattern by %s', async (_, line) => {
     const place = await placeWith(
       shop,
@@ -149,6 +179,25 @@ describe('a mapping that is written down', () => {
     const names = (await place.load()).mappings.map(({ref}) => ref.name)
     expect(names).not.toContain('auth-production')
     expect(names).toEqual(expect.arrayContaining(['auth-staging', 'pay-production']))
+  })
+
+  it('collides with a pattern that finds another file for the same key', async () => {
+    const place = await placeWith(
+      ['a/.env.production', 'a/api.env.production'],
+      `[[vault.sync.mappings]]\nsecret_name = "special"\nfolder_path = "a"\nenvironment = "production"\n${pattern('env_files = "*/*.env.production"\nsecret_name = "{folder}-api"')}`,
+    )
+    const error = await place.fail()
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect(error.message).toContain('a/api.env.production, and that of line 2 write the same key')
+  })
+
+  it('of a profile that is not asked for leaves the file to the pattern', async () => {
+    const place = await placeWith(
+      shop,
+      `[[vault.sync.mappings]]\nsecret_name = "special"\nfolder_path = "services/auth"\nenvironment = "production"\nprofile = "other"\n${everyService}`,
+    )
+    expect((await place.load()).mappings.map(({ref}) => ref.name)).toContain('auth-production')
+    expect((await place.load({profile: 'other'})).mappings.map(({ref}) => ref.name)).not.toContain('auth-production')
   })
 
   it('wins over a pattern that finds the only file of a folder', async () => {

@@ -233,6 +233,53 @@ describe('a keys file that somebody changes meanwhile', () => {
   })
 })
 
+describe('the time for hints', () => {
+  it('ends the search for an earlier version in a vault that has gone silent', async () => {
+    const [key, other] = [plantKey(), plantKey()]
+    const workspace = makeWorkspace({'svc/.env.production': envFile(other.publicKey)})
+    const outcomes = await run(workspace, {
+      mappings: [mappingOf(workspace)],
+      vaults: {
+        default: holding(() => key.privateKey, {
+          // oxlint-disable-next-line require-yield
+          async *earlier(_ref, _limit, signal) {
+            await new Promise<void>((resolve) => {
+              signal.addEventListener('abort', () => resolve())
+            })
+          },
+        }),
+      },
+      config: {runTimeoutMs: 100},
+    })
+    expect(ended(outcomes)).toEqual(['KEY_MISMATCH'])
+  })
+})
+
+describe('who may be granted access', () => {
+  it('takes the place of the word PRINCIPAL, and not of a name that holds it', async () => {
+    const workspace = makeWorkspace({'svc/.env.production': envFile(plantKey().publicKey)})
+    const error = new EnvdriftError('FORBIDDEN', 'refused', {
+      suggestions: ['grant --assignee PRINCIPAL on PRINCIPAL-key: secret:PRINCIPAL-??? (Attach it to PRINCIPAL: x)'],
+    })
+    const outcomes = await run(workspace, {
+      mappings: [mappingOf(workspace)],
+      vaults: {
+        default: vaultOf(
+          async function* (refs) {
+            for (const ref of refs) yield {kind: 'failed', ref, error} satisfies Fetched
+          },
+          {whoami: async () => ({who: 'me', credential: 'a key', until: 'unknown', principal: 'arn:me'})},
+        ),
+      },
+    })
+    expect(outcomes[0]).toMatchObject({
+      error: {
+        suggestions: ['grant --assignee arn:me on PRINCIPAL-key: secret:PRINCIPAL-??? (Attach it to arn:me: x)'],
+      },
+    })
+  })
+})
+
 describe('the time for reading all vaults', () => {
   it('ends what is still unread when it is up, and keeps what was read', async () => {
     const key = plantKey()
@@ -280,6 +327,21 @@ describe('fields of one secret', () => {
     expect(asked).toEqual([{vault: 'default', name: 'team/app'}])
     expect(workspace.read('auth/.env.keys')).toContain(production(auth))
     expect(workspace.read('pay/.env.keys')).toContain(production(pay))
+  })
+
+  it('two folders that are one through a link can not want two secrets for one key, before there is a file', async () => {
+    const key = plantKey()
+    const workspace = makeWorkspace({'a/x.env': envFile(key.publicKey), 'a/y.env': envFile(key.publicKey)})
+    symlinkSync('a', workspace.path('b'))
+    const clash = run(workspace, {
+      mappings: [
+        mappingOf(workspace, {folderPath: 'a', envFile: 'x.env', ref: {vault: 'default', name: 'x-key'}}),
+        mappingOf(workspace, {folderPath: 'b', envFile: 'y.env', ref: {vault: 'default', name: 'y-key'}}),
+      ],
+      vaults: {default: holding(() => key.privateKey)},
+    })
+    await expect(clash).rejects.toThrow('x-key and y-key both want DOTENV_PRIVATE_KEY_PRODUCTION')
+    expect(workspace.exists('a/.env.keys')).toBe(false)
   })
 
   it('two of them can not be one key', async () => {

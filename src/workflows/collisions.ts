@@ -1,0 +1,45 @@
+import {basename, dirname, join} from 'node:path'
+
+import type {Config} from '../config/config.ts'
+import {EnvdriftError} from '../core/errors.ts'
+import {refId, writtenName} from '../core/mapping.ts'
+import type {Mapping} from '../core/plan.ts'
+import {printable} from '../core/text.ts'
+import {inTurns} from './in-turns.ts'
+import type {Located} from './locate.ts'
+import type {Files} from './ports.ts'
+
+/**
+ * Two secrets can't both be one key: whichever is written last would win, and every run would turn the file over.
+ *
+ * @throws EnvdriftError CONFIG_INVALID naming them.
+ */
+export async function refuseCollisions(located: readonly Located[], {path}: Config, files: Files): Promise<void> {
+  // Two links may lead to one file, and to one folder in which there is no file yet.
+  const real = await inTurns(located, ({mapping}) => realPathOfNearest(mapping.keysFile, files))
+  const targets = Map.groupBy(located.entries().toArray(), ([index, {mapping}]) =>
+    JSON.stringify([real[index], mapping.key]),
+  )
+  const clashes = [...targets.values()].flatMap((group) => {
+    const mappings = group.map(([, {mapping}]) => mapping)
+    return new Set(mappings.map(({ref}) => refId(ref))).size > 1 ? [mappings] : []
+  })
+  if (clashes.length === 0) return
+  throw new EnvdriftError('CONFIG_INVALID', `${printable(path)}: ${clashes.map(clashSentence).join('; ')}`, {
+    suggestions: ['Give one of them another environment or another folder_path, or remove it.'],
+  })
+}
+
+/** The path without links, as far as there is something. */
+async function realPathOfNearest(path: string, files: Files): Promise<string> {
+  try {
+    return await files.realPath(path)
+  } catch (error) {
+    const parent = dirname(path)
+    if (!(error instanceof EnvdriftError) || parent === path) throw error
+    return join(await realPathOfNearest(parent, files), basename(path))
+  }
+}
+
+const clashSentence = (mappings: readonly Mapping[]): string =>
+  `${mappings.map(({ref}) => printable(writtenName(ref))).join(' and ')} both want ${mappings[0]!.key} in ${printable(mappings[0]!.keysFile)}`

@@ -5,7 +5,6 @@ import {Secret} from '../../core/secret.ts'
 import type {Answer as Reading} from '../in-flight.ts'
 import {readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Provider, ProviderDefinition, Version} from '../provider.ts'
-import {addressOf} from './address.ts'
 import {makeClient} from './client.ts'
 import {makeHttp, type Http} from './http.ts'
 import {identityOf, nameOf} from './identity.ts'
@@ -168,12 +167,11 @@ function vaultOf(settings: Settings): Vault {
     const value = text(key)
     return value === undefined ? undefined : new Secret(value)
   }
-  const {server = '', prefix} = addressOf(text('url') ?? '') ?? {}
   const method = (text('auth') ?? 'token') as Method
   const kv = settings['kv_version']
   return {
-    url: server,
-    prefix,
+    url: text('url') ?? '',
+    prefix: text('url_namespace'),
     header: text('namespace'),
     mount: text('mount') ?? 'secret',
     kv: kv === 1 || kv === 2 ? kv : undefined,

@@ -13,5 +13,9 @@ export const isPlainPath = (path: string): boolean =>
 // eslint-disable-next-line no-control-regex
 export const hasControl = (text: string): boolean => /[\u0000-\u001f\u007f]/.test(text)
 
+/** Does the path lie in what Vault keeps for itself, where reading may do things and no secrets of teams are? */
+export const isReserved = (path: string): boolean =>
+  ['auth', 'sys', 'identity', 'cubbyhole', 'audit'].includes((path.split('/')[0] ?? '').toLowerCase())
+
 /** As it goes over the wire: each part encoded, the slashes between them not. */
 export const encoded = (path: string): string => path.split('/').map(encodeURIComponent).join('/')

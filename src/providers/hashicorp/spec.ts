@@ -65,12 +65,14 @@ function checkAddress(
     const setting = given.settings['url'] === undefined ? (ofClient?.name ?? 'VAULT_ADDR') : 'url'
     problems.push({
       setting: 'url',
-      text: `${setting} must be an address like https://vault.example.com:8200, without user name, password, query and fragment`,
+      text: `${setting} must be an address like https://vault.example.com:8200, without user name, password, query and fragment, and with nothing but a namespace behind /v1`,
     })
     return
   }
   const {server, prefix} = address
-  settings['url'] = prefix === undefined ? server : `${server}/v1/${prefix}`
+  // Apart, so that what was decoded once is taken apart no second time.
+  settings['url'] = server
+  if (prefix !== undefined) settings['url_namespace'] = prefix
 
   const isWritten =
     given.settings['url'] !== undefined && (origins['url'] === 'repository' || origins['url'] === 'user')

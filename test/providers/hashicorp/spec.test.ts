@@ -77,6 +77,29 @@ describe('who may set what', () => {
     },
   )
 
+  it.each([
+    '/v1/a%2f..%2f..%2f..%2fevil',
+    '/v1/a%252f..%252f..%252fevil',
+    '/v1/a%2fb',
+    '/v1/team1%3fx=1',
+    '/v1/team1%23x',
+    '/v1/team%',
+    '/v1/%5c..',
+    '/v1/team1%0a',
+    '/v1/sys',
+    '/v1/auth/token',
+    '/v1//team1',
+  ])('takes no address whose path leads anywhere but to a namespace: %s', (path) => {
+    const [problem = ''] = problemsOf({url: `${url}/prod${path}`}, {trustedVaults: [`${url}/prod`]})
+    expect(problem).toMatch(/^CONFIG_INVALID url must be an address/)
+  })
+
+  it('hands on server and namespace of an address, decoded once', () => {
+    const {settings, problems} = resolve({url: `${url}/prod/v1/team%201/a%C3%A9`}, {trustedVaults: [`${url}/prod`]})
+    expect(problems).toEqual([])
+    expect(settings).toMatchObject({url: `${url}/prod`, url_namespace: 'team 1/aé'})
+  })
+
   it('compares addresses by their server, not by the namespace behind /v1', () => {
     expect(problemsOf({url: `${url}/v1/team1`}, {env: {VAULT_ADDR: url}})).toEqual([])
     expect(problemsOf({url: 'https://evil.example.com/v1/team1'}, {env: {VAULT_ADDR: url}})).toHaveLength(1)

@@ -168,6 +168,18 @@ function checkPaths({env}: Given, settings: Record<string, Settings[string]>, {p
       problems.push({setting: key, text: `${key} must be the path of ${example}`})
     else settings[key] = path
   }
+  const {username} = settings
+  // It becomes the last part of a path that a password is sent to.
+  if (typeof username === 'string' && !(isPlainPath(username) && !username.includes('/')))
+    problems.push({
+      setting: 'username',
+      text: 'username must be a name without slashes and control characters, like alice',
+    })
+  for (const key of ['role', 'role_id', 'jwt_audience'] as const) {
+    const value = settings[key]
+    if (typeof value === 'string' && hasControl(value))
+      problems.push({setting: key, text: `${key} holds a control character: write it as Vault has it`})
+  }
 }
 
 /** Variables that say how long and how often: wrong ones are said, and not taken for none. */

@@ -3,6 +3,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {afterEach, beforeEach, expect, it, onTestFinished} from 'vitest'
 
 import type {Host} from '../../../src/core/provider-spec.ts'
+import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
@@ -142,6 +143,14 @@ it.each([412, 429, 500, 502, 503])('logs in although Vault answered %i once', as
   vault.fault({status, body: {errors: []}}, 1, 'auth/approle/login')
   expect(await read(provider)).toBe('found one')
   expect(asked().filter((path) => path === 'auth/approle/login')).toHaveLength(2)
+})
+
+it('sends a username as one part of the path, even one that the configuration should have refused', async () => {
+  const settings = {url: vault.url, auth: 'userpass', username: 'alice/../../../evil', password: 'x'}
+  const provider = await definition.connect({name: 'default', settings}, hostWith({}))
+  onTestFinished(() => provider.close())
+  expect(await read(provider)).toBe('LOGIN_REFUSED')
+  expect(asked()).toEqual(['auth/userpass/login/alice%2F..%2F..%2F..%2Fevil'])
 })
 
 it('asks once and no more where a login is refused', async () => {

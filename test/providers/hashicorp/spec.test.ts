@@ -126,6 +126,25 @@ describe('a login', () => {
     expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining(expected)])
   })
 
+  it.each(['../../../../evil', '..', '.', 'a/b', 'alice/', '', 'a\nb', 'a\u0000'])(
+    'takes no username that would send the password to another path: %j',
+    (username) => {
+      const settings = {auth: 'userpass', username, password: 'x'}
+      expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([
+        expect.stringContaining('username must be a name'),
+      ])
+    },
+  )
+
+  it.each([
+    [{auth: 'kubernetes', role: 'a\nb'}, 'role holds'],
+    [{auth: 'approle', role_id: 'a\rb'}, 'role_id holds'],
+    [{auth: 'approle', role_id: 'x', auth_mount: 'x/../../sys'}, 'auth_mount must be'],
+    [{auth: 'approle', role_id: 'x', auth_mount: 'x\ny'}, 'auth_mount must be'],
+  ])('takes nothing that breaks a line or leads elsewhere: %j', (settings, expected) => {
+    expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining(expected)])
+  })
+
   it('takes no two sources of one credential', () => {
     const settings = {auth: 'approle', role_id: 'x', secret_id: 'a', secret_id_file: '/b'}
     expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([

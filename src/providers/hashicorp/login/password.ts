@@ -1,4 +1,3 @@
-import {encoded} from '../path.ts'
 import type {Credentials, LoginSettings, Tools} from './credentials.ts'
 import {notLoggedIn} from './secret-file.ts'
 
@@ -12,7 +11,8 @@ export async function passwordCredentials(settings: LoginSettings, {typed}: Tool
       'In a pipeline, log in with approle, jwt or kubernetes instead: a password of a person does not belong there.',
     ])
   return {
-    path: `login/${encoded(username)}`,
+    // Whole: a slash in a name is no step into another path.
+    path: `login/${encodeURIComponent(username)}`,
     body: {password: password.reveal()},
     from: `the password of ${username}`,
     secrets: [password],

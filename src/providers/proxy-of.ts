@@ -3,7 +3,7 @@ import type {Env} from '../core/provider-spec.ts'
 /**
  * The proxy that the environment names for an https address: HTTPS_PROXY or ALL_PROXY (the lower-case spelling first),
  * unless NO_PROXY excepts the host. An entry of NO_PROXY is a host with everything below it (a leading dot or `*.` changes
- * nothing), perhaps with a port, or `*` for all; as curl and Go read it.
+ * nothing), perhaps with a port, or `*` for all. Ranges like 10.0.0.0/8 are not known.
  *
  * @returns the address as it is written there (`http://` where it has no scheme), or `undefined` for a direct connection.
  */

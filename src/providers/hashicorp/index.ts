@@ -1,3 +1,5 @@
+import {setTimeout as sleep} from 'node:timers/promises'
+
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
@@ -13,7 +15,7 @@ import type {Method} from './login-settings.ts'
 import type {LoginSettings} from './login/credentials.ts'
 import {loginWith} from './login/log-in.ts'
 import {proxyFor} from './proxy.ts'
-import {givenSession, ownSession, type Session} from './session.ts'
+import {closed, givenSession, ownSession, type Session} from './session.ts'
 import {tlsOptions, type TlsSettings} from './tls.ts'
 import {findToken} from './token.ts'
 import {clientVariable, durationMsOf, retriesOf} from './variables.ts'
@@ -36,6 +38,9 @@ type Vault = {
 /** How many deleted versions {@link Provider.earlier} passes over: KV 2 keeps ten versions unless told otherwise. */
 const maxDeletedVersions = 10
 
+/** How long the end of a run waits for files that are still being read, in milliseconds. */
+const startedMs = 1000
+
 export const provider: ProviderDefinition = {
   connect: ({settings}, host) => Promise.resolve(connect(vaultOf(settings), host)),
 }
@@ -49,6 +54,7 @@ function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host
     durationMsOf(clientVariable(env, 'CLIENT_TIMEOUT')?.text ?? '') ?? Infinity,
   )
   const connections: Http[] = []
+  let isClosed = false
   const open = (options: Parameters<typeof makeHttp>[0]): Http => {
     const http = makeHttp(options)
     connections.push(http)
@@ -67,6 +73,7 @@ function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host
     // --token is what a person wants now, whatever the files say.
     const given = login === undefined || host.token !== undefined ? await findToken(host) : undefined
     const http = open({maxSockets: maxInFlight, tls: await tlsOptions(tls, env), proxy: proxyFor(new URL(url), env)})
+    if (isClosed) throw closed(place)
     const retries = retriesOf(clientVariable(env, 'MAX_RETRIES')?.text ?? '')
     const onRetry = (): void => host.warn(retryNote(place))
     const client = await makeClient({url, prefix, namespace: header, place, callTimeoutMs, retries, onRetry}, http)
@@ -136,11 +143,11 @@ function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host
     ],
 
     async close() {
-      const session = await started?.then(
-        (one) => one.session,
-        () => undefined,
-      )
-      await session?.end()
+      isClosed = true
+      // Bounded: what it reads may lie on a disk that does not answer. Where it comes too late, it makes no login any more.
+      const start = started?.catch(() => undefined)
+      const begun = await Promise.race([start, sleep(startedMs, undefined, {ref: false})])
+      await begun?.session.end()
       for (const http of connections.splice(0)) http.close()
     },
   }

@@ -104,14 +104,13 @@ export function ownSession(
         ).catch(() => undefined)
         if (answer?.status !== 204) warn(`The login to ${place} could not be revoked; it ends by itself${endOf(login)}`)
       }
-      ending.abort(
-        new EnvdriftError('INTERRUPTED', `The connection to ${place} was closed`, {
-          suggestions: ['Run the command again.'],
-        }),
-      )
+      ending.abort(closed(place))
     },
   }
 }
+
+export const closed = (place: string): EnvdriftError =>
+  new EnvdriftError('INTERRUPTED', `The connection to ${place} was closed`, {suggestions: ['Run the command again.']})
 
 const endOf = ({endsAtMs}: Login): string =>
   endsAtMs === undefined ? '' : ` in ${Math.max(0, Math.ceil((endsAtMs - performance.now()) / 1000))} s`

@@ -1,10 +1,12 @@
-import {readdir, readFile} from 'node:fs/promises'
+import {readdir} from 'node:fs/promises'
 import type {AgentOptions} from 'node:https'
 import {join} from 'node:path'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {Env} from '../../core/provider-spec.ts'
 import {printable} from '../../core/text.ts'
+import {statKind} from '../../system/files.ts'
+import {plainFile} from './plain-file.ts'
 import {clientVariable} from './variables.ts'
 
 /** What the settings say about TLS, as `spec.resolve` leaves them. */
@@ -54,31 +56,35 @@ async function authorities(
     const bytes = clientVariable(env, 'CACERT_BYTES')
     return bytes && [bytes.text]
   }
-  const fault = (cause?: unknown): EnvdriftError => unreadable(what, directory, 'ca_path', 'VAULT_CAPATH', cause)
-  try {
-    const entries = await readdir(directory, {withFileTypes: true})
-    const files = entries.filter((entry) => !entry.isDirectory()).map(({name}) => join(directory, name))
-    const texts = await Promise.all(files.map((path) => readFile(path, 'utf8')))
-    const found = texts.filter((text) => text.includes('-----BEGIN CERTIFICATE-----'))
-    if (found.length > 0) return found
-  } catch (cause) {
-    throw fault(cause)
-  }
+  const fault = (why: string, cause?: unknown): EnvdriftError =>
+    unreadable(`${what} in ${printable(directory)} ${why}`, 'ca_path', 'VAULT_CAPATH', cause)
+  const paths = await regularFilesIn(directory).catch((cause: unknown) => {
+    throw fault('could not be read', cause)
+  })
+  const files = await Promise.all(paths.map((path) => plainFile(path)))
+  for (const file of files) if (file.text === undefined && !file.isMissing) throw fault('could not be read', file.cause)
+  const found = files.flatMap(({text}) => (text?.includes('-----BEGIN CERTIFICATE-----') === true ? [text] : []))
   // Node would take an empty list for its own authorities.
-  throw fault()
+  if (found.length === 0) throw fault('hold no certificate')
+  return found
+}
+
+/** Symlinks followed: in a folder of Kubernetes everything is one, folders too. A pipe beside the files is nobody's authority. */
+async function regularFilesIn(directory: string): Promise<readonly string[]> {
+  const paths = (await readdir(directory)).map((name) => join(directory, name))
+  const kinds = await Promise.all(paths.map((path) => statKind(path)))
+  return paths.filter((_, at) => kinds[at] === 'file')
 }
 
 async function textOf(path: string, what: string, setting: string, variable: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw unreadable(what, path, setting, variable, cause)
-  }
+  const file = await plainFile(path)
+  if (file.text !== undefined) return file.text
+  const why = file.isMissing ? 'could not be read' : file.why
+  throw unreadable(`${what} in ${printable(path)} ${why}`, setting, variable, file.cause)
 }
 
-function unreadable(what: string, path: string, setting: string, variable: string, cause: unknown): EnvdriftError {
-  const why = cause === undefined ? 'hold no certificate' : 'could not be read'
-  return new EnvdriftError('FILE_UNREADABLE', `${what} in ${printable(path)} ${why}`, {
+function unreadable(message: string, setting: string, variable: string, cause: unknown): EnvdriftError {
+  return new EnvdriftError('FILE_UNREADABLE', message, {
     suggestions: [`Check ${setting} under [vault.hashicorp], or ${variable}.`],
     cause,
   })

@@ -1,10 +1,10 @@
-import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {Host} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
 import {printable} from '../../core/text.ts'
+import {plainFile} from './plain-file.ts'
 import {clientVariable, isOpenBao} from './variables.ts'
 
 export type Token = {
@@ -43,12 +43,9 @@ export async function findToken({token, env, home}: Host): Promise<Token> {
 }
 
 async function textOf(path: string, shownAs: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
-    throw notLoggedIn(`The token file ${shownAs} could not be read`, cause)
-  }
+  const file = await plainFile(path)
+  if (file.text !== undefined || file.isMissing) return file.text
+  throw notLoggedIn(`The token file ${shownAs} ${file.why}`, file.cause)
 }
 
 function tokenOf(text: string, from: string): Token {

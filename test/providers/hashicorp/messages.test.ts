@@ -160,10 +160,17 @@ const when = (title: string, provoke: (world: World) => Promise<EnvdriftError> |
 
 when('NOT_LOGGED_IN: no token', ({read}) => read({}, {}))
 when('NOT_LOGGED_IN: the token file is not there', ({read}) => read({}, {VAULT_TOKEN_FILE: '/run/vault/token'}))
+when('NOT_LOGGED_IN: the token file is no file', ({words, read}) => {
+  words.set('/dev/null', 'DEVICE')
+  return read({}, {VAULT_TOKEN_FILE: '/dev/null'})
+})
 when('NOT_LOGGED_IN: the token is no token', ({read}) => read({}, {VAULT_TOKEN: 'two words'}))
 when('NOT_LOGGED_IN: no SecretID', ({read}) => read({auth: 'approle', role_id: 'ci'}, {}))
 when('NOT_LOGGED_IN: the file of the SecretID is not there', ({read}) =>
   read({auth: 'approle', role_id: 'ci', secret_id_file: '/run/secrets/secret-id'}, {}),
+)
+when('NOT_LOGGED_IN: the file of the SecretID is a folder', ({directory, read}) =>
+  read({auth: 'approle', role_id: 'ci', secret_id_file: directory}, {}),
 )
 when('NOT_LOGGED_IN: no JWT', ({read}) => read({auth: 'jwt', role: 'ci'}, {}))
 when('NOT_LOGGED_IN: a job of GitHub without its permission', ({read}) =>
@@ -357,6 +364,9 @@ when('BAD_RESPONSE: a write of version 2 to version 1', async ({connect}) =>
   thrownBy((await connect({mount: 'kv1', kv_version: 2})).write(ref(), new Secret('x'), 'any', never())),
 )
 when('FILE_UNREADABLE: authorities', ({read}) => read({ca_file: '/etc/vault/ca.pem'}))
+when('FILE_UNREADABLE: a client certificate that is a folder', ({directory, read}) =>
+  read({client_cert: directory, client_key: directory}),
+)
 when('FILE_UNREADABLE: a directory without authorities', ({directory, read}) => read({ca_path: directory}))
 when('CONFIG_INVALID: a name', async ({connect}) => failureOf(await readAll(await connect(), [ref('team//myapp')])))
 when('CONFIG_INVALID: a version of an engine without versions', async ({connect}) =>

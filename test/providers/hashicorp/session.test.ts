@@ -145,6 +145,14 @@ it.each([412, 429, 500, 502, 503])('logs in although Vault answered %i once', as
   expect(asked().filter((path) => path === 'auth/approle/login')).toHaveLength(2)
 })
 
+it('makes no login any more once it is closed', async () => {
+  const provider = await connect()
+  const reading = readAll(provider, [ref('myapp-production')])
+  await provider.close()
+  expect((await reading).map(gist)).toEqual(['INTERRUPTED'])
+  expect(asked()).toEqual([])
+})
+
 it('sends a username as one part of the path, even one that the configuration should have refused', async () => {
   const settings = {url: vault.url, auth: 'userpass', username: 'alice/../../../evil', password: 'x'}
   const provider = await definition.connect({name: 'default', settings}, hostWith({}))

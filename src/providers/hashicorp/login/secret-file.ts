@@ -1,8 +1,7 @@
-import {readFile} from 'node:fs/promises'
-
 import {EnvdriftError} from '../../../core/errors.ts'
 import {Secret} from '../../../core/secret.ts'
 import {printable} from '../../../core/text.ts'
+import {plainFile} from '../plain-file.ts'
 
 /**
  * A credential from a file, without the white space around it.
@@ -12,13 +11,17 @@ import {printable} from '../../../core/text.ts'
  */
 export async function secretFile(path: string, setting: string): Promise<Secret> {
   const remedy: readonly [string] = [`Check ${setting} under [vault.hashicorp], and who may read that file.`]
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    const why = isMissing ? 'and there is no such file' : 'which could not be read'
-    throw notLoggedIn(`${setting} names ${printable(path)}, ${why}`, remedy, cause)
-  })
-  if (text.trim() === '') throw notLoggedIn(`${setting} names ${printable(path)}, and that file is empty`, remedy)
-  return new Secret(text.trim())
+  const file = await plainFile(path)
+  const names = `${setting} names ${printable(path)}`
+  if (file.text === undefined)
+    throw notLoggedIn(
+      `${names}, ${file.isMissing ? 'and there is no such file' : `which ${file.why}`}`,
+      remedy,
+      file.cause,
+    )
+  const text = file.text.trim()
+  if (text === '') throw notLoggedIn(`${names}, and that file is empty`, remedy)
+  return new Secret(text)
 }
 
 export function notLoggedIn(

@@ -36,13 +36,19 @@ export type IdentitySdk = Pick<
   | 'WorkloadIdentityCredential'
 >
 
-/** One way to log in that gave a token: what `whoami` calls it needs the variables, too. */
-export type Given = {readonly name: CredentialName; readonly variant?: 'client-secret' | 'client-certificate'}
+/** One way to log in. What `whoami` calls it needs the variables, too. */
+export type Given = {
+  readonly name: CredentialName
+  readonly variant?: 'client-secret' | 'client-certificate'
+  /** The variable that says: this account and no other. */
+  readonly proof?: string
+}
 
 /**
  * The SDK's chain of these credentials, or the only one.
  *
  * @param onToken - told which one gave a token.
+ * @param onStop - told which one gave none and was not followed by another.
  */
 export function credentialOf(
   names: readonly CredentialName[],
@@ -50,27 +56,28 @@ export function credentialOf(
   options: CredentialOptions,
   account: Account,
   onToken: (given: Given) => void,
+  onStop: (given: Given) => void,
 ): TokenCredential {
   const isAlone = names.length === 1
   const sources = names.map((name): TokenCredential => {
-    const given = variantOf(name, account)
+    const given = givenBy(name, account)
     let made: TokenCredential | undefined
     return {
       getToken: async (scopes, tokenOptions) => {
         try {
           made ??= credentialNamed(given.variant ?? name, sdk, options, account, isAlone)
-        } catch (cause) {
-          // A variable or a file that it needs is missing: for the SDK's chain that is a reason to try the next one.
-          throw new sdk.CredentialUnavailableError(`${name} can't be used here`, {cause})
-        }
-        try {
           const token = await made.getToken(scopes, tokenOptions)
           if (token !== null) onToken(given)
           return token
         } catch (cause) {
-          // As in DefaultAzureCredential: who gives a secret means that account, and no other that happens to be there.
-          if (given.variant !== undefined) throw new Error(`${given.variant} failed`, {cause})
-          throw cause
+          if (given.proof !== undefined) {
+            onStop(given)
+            // An error that ends the SDK's chain: somebody means this account, and no other that happens to be there.
+            throw new Error(`${given.variant ?? name} failed`, {cause})
+          }
+          if (made !== undefined) throw cause
+          // A variable or a file that it needs is missing: for the SDK's chain that is a reason to try the next one.
+          throw new sdk.CredentialUnavailableError(`${name} can't be used here`, {cause})
         }
       },
     }
@@ -79,12 +86,19 @@ export function credentialOf(
 }
 
 /** EnvironmentCredential knows no other account than that of its own variables, so we look at them in its place. */
-function variantOf(name: CredentialName, {env}: Account): Given {
+function givenBy(name: CredentialName, {env}: Account): Given {
   if (name === 'client-secret' || name === 'client-certificate') return {name, variant: name}
-  if (name !== 'environment') return {name}
-  if (env['AZURE_CLIENT_SECRET']) return {name, variant: 'client-secret'}
-  if (env['AZURE_CLIENT_CERTIFICATE_PATH']) return {name, variant: 'client-certificate'}
-  return {name}
+  const proof = proofs[name]?.find((variable) => env[variable])
+  if (proof === undefined) return {name}
+  if (proof === 'AZURE_CLIENT_SECRET') return {name, variant: 'client-secret', proof}
+  if (proof === 'AZURE_CLIENT_CERTIFICATE_PATH') return {name, variant: 'client-certificate', proof}
+  return {name, proof}
+}
+
+/** Variables that each mean one account. */
+const proofs: Readonly<Partial<Record<CredentialName, readonly string[]>>> = {
+  environment: ['AZURE_CLIENT_SECRET', 'AZURE_CLIENT_CERTIFICATE_PATH'],
+  'workload-identity': ['AZURE_FEDERATED_TOKEN_FILE'],
 }
 
 /** @throws when the SDK, or what it has to be given, lacks something. */

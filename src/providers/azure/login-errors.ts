@@ -3,7 +3,7 @@ import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {clouds, type CloudName} from './clouds.ts'
 import {chain, credentials, type CredentialName} from './credential-names.ts'
-import type {Account} from './credentials.ts'
+import type {Account, Given} from './credentials.ts'
 import {meaningOf} from './entra-codes.ts'
 import {causeOf, connectionError, troubleOf} from './errors.ts'
 
@@ -22,6 +22,8 @@ export type FailedLogin = {
   readonly tried: readonly CredentialName[]
   /** Did `credential` name the only one? */
   readonly isNamed: boolean
+  /** The one after which no other was tried, because a variable means that account. */
+  readonly stoppedAt: Given | undefined
   /** The tenant that the vault sent us to. */
   readonly vaultTenant: string | undefined
   readonly entra: Exchange | undefined
@@ -122,19 +124,12 @@ function otherTenant({place, account, tried, vaultTenant}: FailedLogin, cause: E
 
 /** No credential gave a token, and none was refused: something is missing. */
 export function notLoggedIn(login: FailedLogin, cause: Error | undefined): EnvdriftError {
-  const {place, account, tried, isNamed, metadata} = login
-  const [only] = tried.length === 1 ? tried : []
+  const {place, account, tried, stoppedAt, metadata} = login
+  const only = stoppedAt?.variant ?? stoppedAt?.name ?? (tried.length === 1 ? tried[0] : undefined)
   if (only !== undefined) {
     const [first, ...more] = remediesOf(only, login)
-    const narrowing = account.env['AZURE_TOKEN_CREDENTIALS']
     return new EnvdriftError('NOT_LOGGED_IN', `No login by ${only} was possible for ${place}`, {
-      suggestions: [
-        first,
-        ...more,
-        isNamed
-          ? `credential is "${only}": nothing else was tried.`
-          : `AZURE_TOKEN_CREDENTIALS is ${printable(narrowing ?? '')}: nothing else was tried.`,
-      ],
+      suggestions: [first, ...more, whyAlone(login)],
       cause,
     })
   }
@@ -149,17 +144,27 @@ export function notLoggedIn(login: FailedLogin, cause: Error | undefined): Envdr
       },
     )
   }
-  const files = ['AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_FEDERATED_TOKEN_FILE'].filter((name) => set(account.env[name]))
   return new EnvdriftError('NOT_LOGGED_IN', `No usable login to Azure was found for ${place}`, {
     suggestions: [
       azLogin(login),
       'In CI, set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_FEDERATED_TOKEN_FILE), or use a managed identity.',
-      ...files.map(unusable),
       ...(metadata === undefined ? [] : [noSuchIdentity(metadata)]),
       `Tried in this order: ${tried.join(', ')}.`,
     ],
     cause,
   })
+}
+
+/** Why no other login was tried. */
+function whyAlone({account, tried, isNamed, stoppedAt}: FailedLogin): string {
+  if (isNamed) return `credential is "${tried.join()}": nothing else was tried.`
+  if (stoppedAt?.proof !== undefined && tried.length > 1) {
+    return `${stoppedAt.proof} is set, which means that account, so no other was tried: unset it, or name another login in credential under [vault.azure].`
+  }
+  const narrowing = account.env['AZURE_TOKEN_CREDENTIALS']
+  return set(narrowing)
+    ? `AZURE_TOKEN_CREDENTIALS is ${printable(narrowing)}: nothing else was tried.`
+    : 'exclude_credentials leaves nothing else to try.'
 }
 
 const tenantOption = ({vaultTenant}: FailedLogin): string =>

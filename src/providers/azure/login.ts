@@ -46,6 +46,8 @@ type Heard = {
   metadata?: number
   /** Status of GitHub, asked for the token of the job. */
   job?: number
+  /** The login that ended the chain. */
+  stoppedAt?: Given
   /** Entra asked for more time than a login may take. */
   tooLong?: EnvdriftError
 }
@@ -149,6 +151,7 @@ export function makeLogin(
       timeoutMs: limitMs,
       tried: names,
       isNamed,
+      stoppedAt: heard.stoppedAt,
       vaultTenant: options?.tenantId,
       entra: heard.entra,
       metadata: heard.metadata,
@@ -175,6 +178,7 @@ export function makeLogin(
           jobToken: () => jobToken(account.env, cloud, sdk.pipeline, mortal, (status) => (heard.job = status)),
         },
         (one) => (given = one),
+        (one) => (heard.stoppedAt = one),
       )
       const known = credential
       const token = await withDeadline(() => known.getToken(scopes, options ?? {}), {

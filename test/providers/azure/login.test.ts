@@ -155,6 +155,30 @@ describe('credential', () => {
   })
 })
 
+describe('what is given means that account, and no other that happens to be there:', () => {
+  it.each([
+    [{AZURE_CLIENT_SECRET: 'x'}, 'client-secret', 'AZURE_TENANT_ID (or tenant_id under [vault.azure])'],
+    [{AZURE_CLIENT_SECRET: 'x', AZURE_TENANT_ID: 'x'}, 'client-secret', 'AZURE_CLIENT_ID (or client_id)'],
+    [{AZURE_CLIENT_CERTIFICATE_PATH: 'x'}, 'client-certificate', 'AZURE_TENANT_ID (or tenant_id under [vault.azure])'],
+    [{AZURE_FEDERATED_TOKEN_FILE: 'x', AZURE_TENANT_ID: 'x'}, 'workload-identity', 'AZURE_CLIENT_ID (or client_id)'],
+  ])('%j lacks something', async (variables, name, lack) => {
+    const fake = await world(() => variables)
+    tool('az', cliAnswer(fake))
+    const said = await outcomeOf(await connect())
+    expect(said).toContain(`NOT_LOGGED_IN\nNo login by ${name} was possible`)
+    expect(said).toContain(`Set ${lack}`)
+    expect(said).toContain(`${Object.keys(variables)[0]} is set, which means that account`)
+  })
+
+  it('a workload whose token Entra refuses', async () => {
+    const fake = await world((given) => ({AZURE_TENANT_ID: given.tenantId, AZURE_CLIENT_ID: given.clientId}))
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', fake.makeFederatedToken({sub: 'somebody:else'}))
+    tool('az', cliAnswer(fake))
+    expect(await outcomeOf(await connect())).toMatch(/^LOGIN_REFUSED\n.*AADSTS700213/)
+    expect(fake.tokenRequests()).toBe(1)
+  })
+})
+
 describe('credential = "github-oidc"', () => {
   it('logs in with the token of the job, and with nothing that is stored', async () => {
     const fake = await world((given) => ({

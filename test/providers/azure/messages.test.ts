@@ -6,6 +6,7 @@ import {afterEach, describe, expect, it} from 'vitest'
 import {EnvdriftError, errorCodes} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
+import {chain} from '../../../src/providers/azure/credential-names.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {readVaults} from '../../../src/workflows/fetch.ts'
 import {makePlace} from '../../config/place.ts'
@@ -127,6 +128,10 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     (
       await world({...nobody, AZURE_TENANT_ID: 'x', AZURE_CLIENT_ID: 'x', AZURE_FEDERATED_TOKEN_FILE: '/nonexistent'})
     ).read(),
+  'NOT_LOGGED_IN: a client secret without its tenant': async () =>
+    (await world({AZURE_TENANT_ID: '', AZURE_TOKEN_CREDENTIALS: ''})).read(),
+  'NOT_LOGGED_IN: exclude_credentials leaves one': async () =>
+    (await world(nobody)).read({exclude_credentials: chain.filter((name) => name !== 'azure-cli')}),
   'NOT_LOGGED_IN: AZURE_TOKEN_CREDENTIALS narrows it': async () =>
     (await world({...nobody, AZURE_TOKEN_CREDENTIALS: 'AzureCliCredential'})).read(),
   'NOT_LOGGED_IN: AZURE_TOKEN_CREDENTIALS is mistyped': async () =>

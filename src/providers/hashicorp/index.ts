@@ -18,7 +18,7 @@ import {proxyFor} from './proxy.ts'
 import {closed, givenSession, ownSession, type Session} from './session.ts'
 import {tlsOptions, type TlsSettings} from './tls.ts'
 import {findToken} from './token.ts'
-import {clientVariable, durationMsOf, retriesOf} from './variables.ts'
+import {clientVariable, durationMsOf, envOf, retriesOf} from './variables.ts'
 import {vaultKv} from './vault-command.ts'
 
 /** What connect uses of the settings, after `spec.resolve`. */
@@ -48,7 +48,8 @@ export const provider: ProviderDefinition = {
 function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host): Provider {
   const namespace = [header, prefix].filter((one) => one !== undefined).join('/') || undefined
   const place = `HashiCorp Vault ${url}${namespace === undefined ? '' : ` namespace ${namespace}`} mount ${mount}`
-  const {maxInFlight, env} = host
+  const {maxInFlight} = host
+  const env = envOf(host.env, url)
   const callTimeoutMs = Math.min(
     host.callTimeoutMs,
     durationMsOf(clientVariable(env, 'CLIENT_TIMEOUT')?.text ?? '') ?? Infinity,
@@ -71,7 +72,7 @@ function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host
   let started: Promise<{readonly session: Session; readonly kv: Kv}> | undefined
   const start = async (): Promise<{readonly session: Session; readonly kv: Kv}> => {
     // --token is what a person wants now, whatever the files say.
-    const given = login === undefined || host.token !== undefined ? await findToken(host) : undefined
+    const given = login === undefined || host.token !== undefined ? await findToken({...host, env}) : undefined
     const http = open({maxSockets: maxInFlight, tls: await tlsOptions(tls, env), proxy: proxyFor(new URL(url), env)})
     if (isClosed) throw closed(place)
     const retries = retriesOf(clientVariable(env, 'MAX_RETRIES')?.text ?? '')

@@ -4,7 +4,7 @@ import {addressOf, isLoopback} from './address.ts'
 import {foundCredential, loginProblems, loginVariables, type Method} from './login-settings.ts'
 import {hasControl, isPlainPath, withoutSlashes} from './path.ts'
 import {settings as known} from './settings.ts'
-import {booleanOf, clientVariable, durationMsOf, retriesOf} from './variables.ts'
+import {booleanOf, clientVariable, durationMsOf, envOf, retriesOf, type Variable} from './variables.ts'
 
 type Given = Parameters<ProviderSpec['resolve']>[0]
 type Findings = {readonly problems: Problem[]; readonly warnings: string[]}
@@ -27,21 +27,28 @@ export const spec: ProviderSpec = {
   },
   resolve: (given) => {
     const found: Findings = {problems: [], warnings: []}
+    const server = addressOf(writtenAddress(given)?.text ?? '')?.server
+    const atServer = server === undefined ? given : {...given, env: envOf(given.env, server)}
     const method = (given.settings['auth'] ?? 'token') as Method
     const settings: Record<string, Settings[string]> = {
       mount: 'secret',
       auth: method,
       ...given.settings,
       ...loginVariables(method, given.settings, given.env),
-      ...tlsVariables(given),
+      ...tlsVariables(atServer),
     }
     checkAddress(given, settings, foundCredential(method, settings), found)
-    checkTls(given, settings, found)
-    checkPaths(given, settings, found)
-    checkLimits(given, found)
+    checkTls(atServer, settings, found)
+    checkPaths(atServer, settings, found)
+    checkLimits(atServer, found)
     found.problems.push(...loginProblems(method, settings))
     return {settings, ...found}
   },
+}
+
+/** The address as somebody has written it: a setting before the variable of Vault's client. */
+function writtenAddress({settings: {url}, env}: Given): Variable | undefined {
+  return typeof url === 'string' ? {name: 'url', text: url} : clientVariable(env, 'ADDR')
 }
 
 /** Who receives what we log in with, and whether this machine agrees. */
@@ -53,8 +60,8 @@ function checkAddress(
 ): void {
   const {origins, ci, trustedVaults, namedByMachine = [], namedByUser = []} = given
   const ofClient = clientVariable(given.env, 'ADDR')
-  const written = typeof given.settings['url'] === 'string' ? given.settings['url'] : ofClient?.text
-  const address = written === undefined ? undefined : addressOf(written)
+  const written = writtenAddress(given)
+  const address = written === undefined ? undefined : addressOf(written.text)
   if (written === undefined) {
     problems.push({
       text: 'HashiCorp Vault needs an address: set url in [vault.hashicorp], set VAULT_ADDR, or pass --vault-url',
@@ -62,10 +69,9 @@ function checkAddress(
     return
   }
   if (address === undefined) {
-    const setting = given.settings['url'] === undefined ? (ofClient?.name ?? 'VAULT_ADDR') : 'url'
     problems.push({
       setting: 'url',
-      text: `${setting} must be an address like https://vault.example.com:8200, without user name, password, query and fragment, and with nothing but a namespace behind /v1`,
+      text: `${written.name} must be an address like https://vault.example.com:8200, without user name, password, query and fragment, and with nothing but a namespace behind /v1`,
     })
     return
   }

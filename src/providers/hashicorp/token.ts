@@ -5,7 +5,7 @@ import type {Host} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
 import {printable} from '../../core/text.ts'
 import {plainFile} from './plain-file.ts'
-import {clientVariable, isOpenBao} from './variables.ts'
+import {clientsOf, clientVariable} from './variables.ts'
 
 export type Token = {
   readonly secret: Secret
@@ -15,13 +15,14 @@ export type Token = {
 
 /**
  * Find the token to log in with: `--token`, then VAULT_TOKEN or BAO_TOKEN, then the file that VAULT_TOKEN_FILE names, then
- * what `vault login` or `bao login` left in the home directory. Where BAO_ADDR alone names the server, OpenBao's come first.
+ * what `vault login` or `bao login` left in the home directory. Where VAULT_ADDR names the server, OpenBao's don't count;
+ * where BAO_ADDR alone does, they come first.
  *
  * Blank counts as not set. It is not tried out: it may be good for one use only.
  *
  * @throws EnvdriftError NOT_LOGGED_IN when there is none, or none that can be read.
  */
-export async function findToken({token, env, home}: Host): Promise<Token> {
+export async function findToken({token, env, home}: Pick<Host, 'token' | 'env' | 'home'>): Promise<Token> {
   const flag = token?.reveal() ?? ''
   if (flag.trim() !== '') return tokenOf(flag, '--token')
   const given = clientVariable(env, 'TOKEN')
@@ -35,7 +36,8 @@ export async function findToken({token, env, home}: Host): Promise<Token> {
     if (text.trim() === '') throw notLoggedIn(`${names}, and that file is empty`)
     return tokenOf(text, printable(named.text))
   }
-  for (const name of isOpenBao(env) ? ['.bao-token', '.vault-token'] : ['.vault-token', '.bao-token']) {
+  for (const client of clientsOf(env)) {
+    const name = client === 'BAO' ? '.bao-token' : '.vault-token'
     const text = await textOf(join(home, name), `~/${name}`)
     if (text !== undefined && text.trim() !== '') return tokenOf(text, `~/${name}`)
   }

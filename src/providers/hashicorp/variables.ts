@@ -1,19 +1,28 @@
 import type {Env} from '../../core/provider-spec.ts'
+import {addressOf} from './address.ts'
 
 /** A variable of Vault's own client, as it was found: blank counts as not set. */
 export type Variable = {readonly name: string; readonly text: string}
 
-/**
- * Find a variable of Vault's client, or of OpenBao's: `ADDR` is VAULT_ADDR, else BAO_ADDR.
- *
- * OpenBao's client reads BAO_X and then VAULT_X. So where BAO_ADDR alone names the server, BAO_X comes first here too.
- */
+/** Whose variables and token file count, and in which order: each client reads its own, and OpenBao's then Vault's. */
+export function clientsOf(env: Env): readonly ('VAULT' | 'BAO')[] {
+  if (variable(env, 'VAULT_ADDR') !== undefined) return ['VAULT']
+  return variable(env, 'BAO_ADDR') === undefined ? ['VAULT', 'BAO'] : ['BAO', 'VAULT']
+}
+
+/** Find a variable of Vault's client, or of OpenBao's where that one counts: `ADDR` is VAULT_ADDR, else BAO_ADDR. */
 export function clientVariable(env: Env, name: string): Variable | undefined {
-  for (const prefix of isOpenBao(env) ? ['BAO', 'VAULT'] : ['VAULT', 'BAO']) {
-    const found = variable(env, `${prefix}_${name}`)
-    if (found !== undefined) return found
-  }
-  return undefined
+  return variable(env, ...clientsOf(env).map((client) => `${client}_${name}`))
+}
+
+/**
+ * The environment as it speaks of this server: what was set for the OpenBao at BAO_ADDR means nothing to any other.
+ *
+ * @param server - of {@link addressOf}.
+ */
+export function envOf(env: Env, server: string): Env {
+  const bao = variable(env, 'VAULT_ADDR') === undefined ? variable(env, 'BAO_ADDR') : undefined
+  return bao === undefined || addressOf(bao.text)?.server === server ? env : {...env, VAULT_ADDR: server}
 }
 
 /** The first of these variables that is set. */
@@ -24,10 +33,6 @@ export function variable(env: Env, ...names: readonly string[]): Variable | unde
   }
   return undefined
 }
-
-/** Does the environment speak of OpenBao only? Its token file comes first then. */
-export const isOpenBao = (env: Env): boolean =>
-  variable(env, 'VAULT_ADDR') === undefined && variable(env, 'BAO_ADDR') !== undefined
 
 /** As Go's strconv.ParseBool reads it, which is how Vault's own client reads VAULT_SKIP_VERIFY. */
 export function booleanOf(text: string): boolean | undefined {

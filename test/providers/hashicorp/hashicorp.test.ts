@@ -12,6 +12,7 @@ import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {SecretRef} from '../../../src/core/mapping.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
+import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
@@ -268,6 +269,24 @@ describe('the token', () => {
     const home = homeWith({'.vault-token': '\n', '.bao-token': 's.home\n'})
     await read(await connect({}, {env: {}, home}), 'myapp-production')
     expect(tokensSeen()).toEqual(['s.home'])
+  })
+
+  it.each([
+    ['VAULT_ADDR names the server', (url: string) => ({VAULT_ADDR: url})],
+    ['BAO_ADDR names another one', () => ({BAO_ADDR: 'https://bao.example.com'})],
+  ])("is never OpenBao's where %s", async (_, address) => {
+    const home = homeWith({'.bao-token': 's.home', named: 's.named'})
+    const env = {...address(vault.url), BAO_TOKEN: 's.variable', BAO_TOKEN_FILE: join(home, 'named')}
+    const resolved = spec.resolve({
+      settings: {url: vault.url},
+      origins: {},
+      env,
+      ci: false,
+      trustedVaults: [vault.url],
+    })
+    const provider = await definition.connect({name: 'default', settings: resolved.settings}, hostWith(env, {home}))
+    expect(await read(provider, 'myapp-production')).toBe('NOT_LOGGED_IN')
+    expect(vault.log).toEqual([])
   })
 
   it('is read from its file once for all', async () => {

@@ -210,6 +210,25 @@ describe("variables of Vault's client, and of OpenBao's", () => {
     expect(resolve({}, {env}).settings).toMatchObject({url, namespace: expected})
   })
 
+  const ofBao: Env = {
+    BAO_NAMESPACE: 'bao',
+    BAO_CACERT: '/bao/ca.pem',
+    BAO_CLIENT_CERT: '/bao/cert.pem',
+    BAO_CLIENT_KEY: '/bao/key.pem',
+    BAO_TLS_SERVER_NAME: 'bao.internal',
+    BAO_SKIP_VERIFY: 'true',
+    BAO_CLIENT_TIMEOUT: 'nonsense',
+  }
+  it.each<[string, Settings, Env]>([
+    ['where VAULT_ADDR names the server', {}, {VAULT_ADDR: url}],
+    ['where both do', {}, {VAULT_ADDR: url, BAO_ADDR: 'https://bao.example'}],
+    ['at another server than BAO_ADDR', {url}, {BAO_ADDR: 'https://bao.example'}],
+  ])('of OpenBao mean nothing %s', (_, settings, env) => {
+    const {settings: found, ...rest} = resolve(settings, {env: {...env, ...ofBao}, trustedVaults: [url]})
+    expect(rest).toEqual({problems: [], warnings: []})
+    expect(found).toEqual({url, mount: 'secret', auth: 'token'})
+  })
+
   it.each([
     ['VAULT_CLIENT_TIMEOUT', 'soon'],
     ['VAULT_CLIENT_TIMEOUT', '0'],

@@ -61,6 +61,8 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 
   const {callTimeoutMs, maxInFlight} = host
   let maySeeDeleted = true
+  /** Secrets that aren't there, and that we could not look for among the deleted ones. */
+  const notLookedFor = new Set<string>()
 
   /** One request of the SDK's; what it throws becomes one of our errors. */
   async function ask<T>(
@@ -96,18 +98,28 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   /**
    * Is this one of the deleted secrets? Azure keeps them for 7 to 90 days, and says of them what it says of any that isn't there.
    *
-   * @throws EnvdriftError SECRET_DELETED; nothing else: who may not look, or gets no answer, knows no more than before.
+   * @throws EnvdriftError SECRET_DELETED; nothing else: who may not look, or gets no answer, knows no more than before, and
+   *   the remedies say so.
    */
   async function failIfDeleted(name: string, abortSignal: AbortSignal): Promise<void> {
     if (!maySeeDeleted) return
     const found = await ask('look for a deleted', name, async (options) => {
-      const {recoveryId, scheduledPurgeDate} = await client.getDeletedSecret(name, {...options, abortSignal})
-      return recoveryId === undefined ? undefined : {until: scheduledPurgeDate}
+      try {
+        const {recoveryId, scheduledPurgeDate} = await client.getDeletedSecret(name, {...options, abortSignal})
+        if (recoveryId !== undefined) return {until: scheduledPurgeDate}
+        // Of nothing that Key Vault says.
+        notLookedFor.add(name)
+        return undefined
+      } catch (error) {
+        if (isAbsence(troubleOf(error))) return undefined
+        throw error
+      }
     }).catch((error: unknown) => {
       if (!(error instanceof EnvdriftError)) throw error
       // Of a deleted secret that is disabled, too, the service says no more than that.
       if (error.code === 'SECRET_DISABLED') return {until: undefined}
       if (error.code === 'FORBIDDEN') maySeeDeleted = false
+      notLookedFor.add(name)
       return undefined
     })
     if (found === undefined) return
@@ -230,10 +242,10 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     whoami,
     remedies: ({name}) => [
       `az keyvault secret set --vault-name ${vaultName} --name ${name} --file FILE`,
-      ...(maySeeDeleted
+      ...(maySeeDeleted && !notLookedFor.has(name)
         ? []
         : [
-            `It may have been deleted, which this login may not see: \`az keyvault secret show-deleted --vault-name ${vaultName} --name ${name}\``,
+            `It may have been deleted, ${maySeeDeleted ? 'and we could not look' : 'which this login may not see'}: \`az keyvault secret show-deleted --vault-name ${vaultName} --name ${name}\``,
           ]),
     ],
     close: async () => login.close(),

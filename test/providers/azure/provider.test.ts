@@ -141,11 +141,21 @@ describe('Azure Key Vault', () => {
     expect(provider.remedies(ref('myapp-key')).join()).toContain('may have been deleted')
   })
 
-  it.each([400, 404, 405, 501])('stays with absent where deleted secrets are answered with %i', async (status) => {
-    const {fake, connect} = await world()
-    fake.failDeleted(status)
-    expect((await readAll(await connect(), [ref('never-there')])).map(gist)).toEqual(['absent'])
-  })
+  it.each([400, 404, 405, 429, 501])(
+    'stays with absent where deleted secrets are answered with %i, and says of that one what it does not know',
+    async (status) => {
+      const {fake, connect} = await world()
+      fake.remove('my-keyvault', 'myapp-key')
+      const provider = await connect({callTimeoutMs: 2000})
+      expect((await readAll(provider, [ref('never-there')])).map(gist)).toEqual(['absent'])
+      fake.failDeleted(status)
+      expect((await readAll(provider, [ref('myapp-key')])).map(gist)).toEqual(['absent'])
+      expect(provider.remedies(ref('myapp-key'))[1]).toBe(
+        'It may have been deleted, and we could not look: `az keyvault secret show-deleted --vault-name my-keyvault --name myapp-key`',
+      )
+      expect(provider.remedies(ref('never-there'))).toHaveLength(1)
+    },
+  )
 
   it.each([
     [

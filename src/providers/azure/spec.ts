@@ -7,6 +7,12 @@ import {strayLogin} from './stray-login.ts'
 /** Names of vaults: 3 to 24 letters, digits and hyphens, the first a letter; the service refuses two hyphens in a row by itself. */
 const vaultName = /^[a-z][0-9a-z-]{1,22}[0-9a-z]$/i
 
+/** Ids of tenants and of applications. */
+const guid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
+
+/** Two labels at least: a single word (`common`) is a tenant of no vault. */
+const domain = /^(?:[\da-z](?:[\da-z-]{0,61}[\da-z])?\.)+[a-z](?:[\da-z-]{0,61}[\da-z])$/i
+
 export const spec: ProviderSpec = {
   isOwnAddress: (address) => cloudOfHost(URL.parse(address)?.hostname ?? '') !== undefined,
   title: 'Azure Key Vault',
@@ -40,7 +46,7 @@ export const spec: ProviderSpec = {
       type: 'string',
       trust: 'repository',
       summary:
-        'Application to log in as; for managed-identity the client id of a user-assigned identity. Default: AZURE_CLIENT_ID.',
+        'Application to log in as; for managed-identity the client id of a user-assigned identity. Default: AZURE_CLIENT_ID. With browser, a repository file may not set it.',
     },
     cloud: {
       type: 'string',
@@ -93,7 +99,7 @@ export const spec: ProviderSpec = {
     const problems: readonly Problem[] = [
       ...(text === undefined ? [] : [{setting: 'vault_url', ...text}]),
       ...cloudProblems(settings, url),
-      ...loginProblems(settings),
+      ...loginProblems(settings, origins),
     ]
     if (problems.length > 0) return {settings, problems, warnings: []}
     const stray = strayLogin(cloudOf(settings), {settings, origins, env})
@@ -169,7 +175,7 @@ function cloudProblems({cloud, authority_host: authority}: Settings, url: URL | 
 }
 
 /** A setting that the chosen login has no use for is a mistake: somebody believes that it does something. */
-function loginProblems(settings: Settings): readonly Problem[] {
+function loginProblems(settings: Settings, origins: Readonly<Record<string, Origin>>): readonly Problem[] {
   const {credential, exclude_credentials: excluded, tenant_id: tenant, client_id: client} = settings
   const problems: Problem[] = []
   const say = (setting: string, text: string) => problems.push({setting, text: `${setting} ${text}`})
@@ -204,12 +210,18 @@ function loginProblems(settings: Settings): readonly Problem[] {
       `does nothing with credential = "${chosen}", which logs in as whoever is logged in there: remove it`,
     )
   }
-  // What the SDK would refuse later, and with more words.
-  if (typeof tenant === 'string' && !/^[\w.-]+$/.test(tenant)) {
+  if (typeof tenant === 'string' && !guid.test(tenant) && !domain.test(tenant)) {
     say('tenant_id', 'must be the id of a tenant or one of its domains, like myorg.onmicrosoft.com')
   }
-  if (typeof client === 'string' && !/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(client)) {
+  if (typeof client === 'string' && !guid.test(client)) {
     say('client_id', 'must be a client id, which is 32 hexadecimal digits with hyphens, and not a name')
+  }
+  if (chosen === 'browser' && client !== undefined && origins['client_id'] === 'repository') {
+    problems.push({
+      setting: 'client_id',
+      code: 'CONFIG_NOT_ALLOWED',
+      text: 'client_id names the application that a person in the browser is to let in, and a file of a repository may not set it: leave it out, or set it in your user file or ENVDRIFT_AZURE_CLIENT_ID',
+    })
   }
   return problems
 }

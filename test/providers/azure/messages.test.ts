@@ -320,6 +320,10 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   'CONFIG_NOT_ALLOWED: an address of somebody else': () => configured('vault_url = "https://vault.example.com/"'),
   'CONFIG_NOT_ALLOWED: a login host of somebody else': () =>
     configured(`vault_url = "${vaultUrl}/"\nauthority_host = "https://login.example.com"`),
+  'CONFIG_NOT_ALLOWED: an application for the browser': () =>
+    configured(
+      `vault_url = "${vaultUrl}/"\ncredential = "browser"\nclient_id = "00000000-0000-0000-0000-000000000000"`,
+    ),
   'CONFIG_NOT_ALLOWED: a secret would go to another cloud': () =>
     configured('vault_url = "https://my-keyvault.vault.azure.cn/"', 'myapp-key', {
       CI: 'true',

@@ -168,14 +168,31 @@ describe('a login setting that is not used is a mistake:', () => {
     ],
     ['client_id with Azure CLI', {credential: 'azure-cli', client_id: id}, /^client_id: client_id does nothing/],
     ['a tenant that is no id', {tenant_id: 'my org'}, /must be the id of a tenant/],
+    ...['a_b', '..', 'a..b', '.org', 'myorg', 'common', 'myorg.-com', 'myorg.com.', id.slice(1)].map(
+      (tenant) => [`the tenant ${tenant}`, {tenant_id: tenant}, /^tenant_id: tenant_id must be the id/] as const,
+    ),
     ['a client that is a name', {client_id: 'my-application'}, /must be a client id/],
   ] as const)('%s', (_, settings, text) => {
     expect(problems(settings)).toEqual([expect.stringMatching(text)])
   })
 
+  it.each([id.toUpperCase(), 'myorg.onmicrosoft.com', 'my-org.co.uk', 'xn--bcher-kva.xn--p1ai'])(
+    'not so the tenant %s',
+    (tenant) => expect(problems({tenant_id: tenant})).toEqual([]),
+  )
+
   it.each(Object.entries(credentials))('not so what %s uses', (credential, {tenant, client}) => {
     const used = {credential, ...(tenant && {tenant_id: 'myorg.onmicrosoft.com'}), ...(client && {client_id: id})}
-    expect(problems(used)).toEqual([])
+    expect(problems(used, credential === 'browser' ? 'user' : 'repository')).toEqual([])
+  })
+
+  it('an application that a person is to let in is for the machine alone to name', () => {
+    const used = {credential: 'browser', client_id: id}
+    expect(resolve(used).problems).toEqual([
+      {setting: 'client_id', code: 'CONFIG_NOT_ALLOWED', text: expect.stringContaining('ENVDRIFT_AZURE_CLIENT_ID')},
+    ])
+    expect(problems(used, 'environment')).toEqual([])
+    expect(problems({credential: 'browser'})).toEqual([])
   })
 })
 

@@ -20,6 +20,7 @@ import {
   ok,
   refusal,
   textIn,
+  unsupportedPath,
 } from './hashicorp/answers.ts'
 import {authTypes, configure, isLogin, logIn, newAuthMount, type AuthMount} from './hashicorp/auth.ts'
 import {answerOfKv, newMount, store, writeCapability, type Mount} from './hashicorp/kv.ts'
@@ -84,6 +85,12 @@ export async function startFakeVault(
   const mounts = new Map<string, Mount>([
     ['secret/', newMount(2)],
     ['kv1/', newMount(1)],
+  ])
+  /** Secrets engines of other types, each with its type: reading in one gives credentials that it makes. */
+  const engines = new Map<string, string>([
+    ['cubbyhole/', 'cubbyhole'],
+    ['identity/', 'identity'],
+    ['sys/', 'system'],
   ])
   const auths = new Map<string, AuthMount>()
   const directory = new Map<string, string>()
@@ -152,7 +159,7 @@ export async function startFakeVault(
 
     if (id === '') return refusal(403, 'permission denied')
     if (wrapping.spend(id)) return denied
-    const token = tokens.use(id, namespace)
+    const token = tokens.use(id, namespace, path.startsWith('sys/internal/ui/mounts/'))
     if (!token) return badToken
     const seen = relative(inNamespace(path), token.namespace)
     const wrapTtl = Number.parseInt(String(headers['x-vault-wrap-ttl'] ?? ''), 10)
@@ -190,6 +197,11 @@ export async function startFakeVault(
       )
     if (path.startsWith('sys/')) return system(request)
     if (auth) return configure(auth.mount, method, auth.rest, sent, now())
+    const full = namespace === '' ? path : `${namespace}/${path}`
+    if (!located && [...engines.keys()].some((at) => full.startsWith(at)))
+      return method === 'GET' && !path.includes('/data/')
+        ? ok({username: 'v-made', password: 'made just now'})
+        : unsupportedPath
     if (!located) return noRoute(path)
     return answerOfKv(located.mount, method, located.rest, new URLSearchParams(query), body)
   }
@@ -199,6 +211,9 @@ export async function startFakeVault(
     const asked = `${path.slice('sys/internal/ui/mounts/'.length)}/`
     const full = namespace === '' ? asked : `${namespace}/${asked}`
     const mount = locate(full)
+    const engine = [...engines].find(([at]) => full.startsWith(at))
+    if (!mount && engine && tokens.maySee(token, relative(engine[0], token.namespace)))
+      return ok({options: null, path: relative(engine[0], namespace), type: engine[1]})
     const shown = mount === undefined ? asked : relative(mount.at, namespace)
     if (!mount || !tokens.maySee(token, relative(mount.at, token.namespace)))
       return refusal(
@@ -250,6 +265,10 @@ export async function startFakeVault(
     }
     if (what === 'mounts' && writes) {
       const version = ((sent['options'] ?? {}) as Fields)['version']
+      if (!['kv', 'kv-v2', 'generic'].includes(textIn(sent, 'type'))) {
+        engines.set(at, textIn(sent, 'type'))
+        return done
+      }
       mounts.set(at, newMount(sent['type'] === 'kv-v2' || String(version) === '2' ? 2 : 1))
       return done
     }

@@ -3,6 +3,7 @@ import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {networkTrouble} from '../network-trouble.ts'
 import {isVaults} from './answer.ts'
+import type {MountSays} from './mount.ts'
 import {vaultKv} from './vault-command.ts'
 
 /** What was asked of Vault; for messages. */
@@ -146,8 +147,6 @@ function wrongPlace(body: unknown, {place, doing, mount, namespace}: Asked): Env
     namespace === undefined
       ? 'If it lies in a namespace, set namespace under [vault.hashicorp] or VAULT_NAMESPACE.'
       : `Check namespace = ${JSON.stringify(namespace)}.`
-  const kvVersionHint =
-    'If the mount holds KV version 1, set kv_version = 1 under [vault.hashicorp]; if version 2, set it to 2.'
   if (!isVaults(body))
     return new EnvdriftError('VAULT_NOT_FOUND', `What answers at ${place} is not Vault (status 404)`, {
       suggestions: [checkAddress],
@@ -170,14 +169,46 @@ function wrongPlace(body: unknown, {place, doing, mount, namespace}: Asked): Env
         ],
       },
     )
-  return new EnvdriftError(
+  // A KV 2 mount that was asked as KV 1 warns of its paths, and has no errors.
+  return otherVersion({place, mount}, 2)
+}
+
+/** What is asked there can't be what is meant: an absence of it would say nothing. */
+export function wrongMount({place, mount}: Asked, says: Exclude<MountSays, {readonly kind: 'nothing'}>): EnvdriftError {
+  switch (says.kind) {
+    case 'kv':
+      return otherVersion({place, mount}, says.version)
+    case 'elsewhere':
+      return new EnvdriftError(
+        'VAULT_NOT_FOUND',
+        `There is no mount ${mount} in ${place}: that path belongs to the mount ${printable(says.path)}`,
+        {
+          suggestions: [
+            `Set mount = ${JSON.stringify(printable(says.path))} under [vault.hashicorp]; what is left of the path belongs into secret_name.`,
+          ],
+        },
+      )
+    case 'other type':
+      return new EnvdriftError(
+        'VAULT_NOT_FOUND',
+        `The mount ${mount} in ${place} is no KV secrets engine, but one of type ${printable(says.type)}`,
+        {
+          suggestions: [
+            'Check mount under [vault.hashicorp]; `vault secrets list` shows what is mounted, and keys lie in what is of type kv.',
+          ],
+        },
+      )
+  }
+}
+
+const otherVersion = ({place, mount}: Pick<Asked, 'place' | 'mount'>, is: 1 | 2): EnvdriftError =>
+  new EnvdriftError(
     'VAULT_NOT_FOUND',
-    `The mount ${mount} in ${place} is of another KV version than kv_version says`,
+    `The mount ${mount} in ${place} holds KV version ${is}, and was asked as version ${3 - is}`,
     {
-      suggestions: [kvVersionHint],
+      suggestions: [`Set kv_version = ${is} under [vault.hashicorp], or leave it out.`],
     },
   )
-}
 
 export function sealedError(place: string): EnvdriftError {
   return new EnvdriftError('VAULT_SEALED', `${place} is sealed: it answers nothing until somebody unseals it`, {

@@ -14,6 +14,7 @@ import {kvEngine, type Asker, type Kv} from './kv.ts'
 import type {Method} from './login-settings.ts'
 import type {LoginSettings} from './login/credentials.ts'
 import {loginWith} from './login/log-in.ts'
+import type {KvVersion} from './mount.ts'
 import {proxyFor} from './proxy.ts'
 import {closed, givenSession, ownSession, type Session} from './session.ts'
 import {tlsOptions, type TlsSettings} from './tls.ts'
@@ -29,7 +30,8 @@ type Vault = {
   /** Namespace in a header. */
   readonly header: string | undefined
   readonly mount: string
-  readonly kv: 1 | 2 | undefined
+  readonly kv: KvVersion | undefined
+  readonly mayBeKv1: boolean
   readonly tls: TlsSettings
   /** `undefined`: by a token that somebody gives us. */
   readonly login: LoginSettings | undefined
@@ -45,7 +47,7 @@ export const provider: ProviderDefinition = {
   connect: ({settings}, host) => Promise.resolve(connect(vaultOf(settings), host)),
 }
 
-function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host): Provider {
+function connect({url, prefix, header, mount, kv, mayBeKv1, tls, login}: Vault, host: Host): Provider {
   const namespace = [header, prefix].filter((one) => one !== undefined).join('/') || undefined
   const place = `HashiCorp Vault ${url}${namespace === undefined ? '' : ` namespace ${namespace}`} mount ${mount}`
   const {maxInFlight} = host
@@ -87,7 +89,8 @@ function connect({url, prefix, header, mount, kv, tls, login}: Vault, host: Host
             warn: host.warn,
           })
         : givenSession(given)
-    return {session, kv: kvEngine({place, mount, namespace, version: kv}, client, () => askerOf(session))}
+    const engine = {place, mount, namespace, version: kv, mayBeKv1, hasPrefix: prefix !== undefined}
+    return {session, kv: kvEngine(engine, client, () => askerOf(session))}
   }
   const ready = (): ReturnType<typeof start> => (started ??= start())
 
@@ -183,6 +186,7 @@ function vaultOf(settings: Settings): Vault {
     header: text('namespace'),
     mount: text('mount') ?? 'secret',
     kv: kv === 1 || kv === 2 ? kv : undefined,
+    mayBeKv1: settings['kv_version_of_machine'] === true,
     tls: {
       caFile: text('ca_file'),
       caPath: text('ca_path'),

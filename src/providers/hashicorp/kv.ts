@@ -5,13 +5,12 @@ import type {Answer as Reading} from '../in-flight.ts'
 import type {Version} from '../provider.ts'
 import {dataOf, fieldsOf, isVaults} from './answer.ts'
 import type {Answer, Client} from './client.ts'
-import {type Asked, badResponse, endedLogin, type Holder} from './errors.ts'
+import {type Asked, badResponse, endedLogin, type Holder, wrongMount} from './errors.ts'
+import {type KvVersion, mountSays, type MountSays} from './mount.ts'
 import {encoded} from './path.ts'
 import {isNotThere, readingOfKv1, readingOfKv2, refusalOrNonsense, writtenVersion} from './readings.ts'
 import {spec} from './spec.ts'
 import {vaultKv} from './vault-command.ts'
-
-type KvVersion = 1 | 2
 
 /** One KV secrets engine, read and written with whatever token holds at the moment. */
 export type Kv = {
@@ -26,8 +25,12 @@ export type Kv = {
 export type Asker = {readonly token: Secret; readonly holder: Holder; readonly hasEnded: () => boolean}
 
 /**
- * @param engine.version - left out, the engine is asked as version 2; only where that gives nothing is its version found out,
- *   once for all, by what every token may ask that may read anything in it.
+ * A found secret of KV 2 costs one request and nothing else. Before anything is called absent, and before a path is read as KV 1
+ * that nobody has vouched for, Vault is asked once for all what the mount is.
+ *
+ * @param engine.version - left out, the engine is asked as version 2, and as what it is where that gives nothing.
+ * @param engine.mayBeKv1 - this machine says that it is KV 1. Any path of Vault can be read as a secret of KV 1, and reading some
+ *   does things, as that of `database/creds/ROLE`; so a file that a pull request can change is not believed.
  */
 export function kvEngine(
   engine: {
@@ -36,21 +39,35 @@ export function kvEngine(
     /** All of it, for commands. */
     readonly namespace: string | undefined
     readonly version: KvVersion | undefined
+    readonly mayBeKv1: boolean
+    /** Is a namespace in front of the paths? What answers below it may be anything, where there is no such namespace. */
+    readonly hasPrefix: boolean
   },
   client: Client,
   asker: () => Promise<Asker>,
 ): Kv {
   const {place, mount, namespace} = engine
-  let known = engine.version
-  let asking: Promise<KvVersion | undefined> | undefined
+  /** As found out, by the shape of an answer or by what Vault says. */
+  let known: KvVersion | undefined
+  let asking: Promise<MountSays> | undefined
 
   /** `secret/data/NAME`, or `kv/NAME` on KV 1. */
   const pathOf = (name: string, version: KvVersion): string => `${mount}/${version === 2 ? 'data/' : ''}${name}`
 
+  const askedOf = ({name}: SecretRef, version: KvVersion, doing: 'read' | 'write', holder: Holder): Asked => ({
+    place,
+    mount,
+    namespace,
+    doing,
+    name,
+    policyPath: pathOf(name, version),
+    holder,
+  })
+
   async function get(ref: SecretRef, version: KvVersion, signal: AbortSignal) {
     const {token, holder, hasEnded} = await asker()
     const path = pathOf(ref.name, version)
-    const asked: Asked = {place, mount, namespace, doing: 'read', name: ref.name, policyPath: path, holder}
+    const asked = askedOf(ref, version, 'read', holder)
     const query = ref.version === undefined ? '' : `?version=${ref.version}`
     const answer = await client.get(encoded(path) + query, {signal, token})
     if (answer.status === 403 && hasEnded()) throw endedLogin(asked)
@@ -60,55 +77,99 @@ export function kvEngine(
   }
 
   async function read(ref: SecretRef, signal: AbortSignal): Promise<Reading> {
-    checkRef(ref, known)
-    const {answer, asked, reading} = await get(ref, known ?? 2, signal)
-    if (known !== undefined) return reading()
+    const version = known ?? engine.version ?? 2
+    checkRef(ref, known ?? engine.version)
+    if (version === 1) {
+      const asked = askedOf(ref, 1, 'read', (await asker()).holder)
+      await checkKv1(asked, signal)
+      const {answer, reading} = await get(ref, 1, signal)
+      if (isUnclear(answer)) await checkMount(asked, 1, signal)
+      return reading()
+    }
+
+    const {answer, asked, reading} = await get(ref, 2, signal)
+    if (known !== undefined || engine.version !== undefined) {
+      if (isUnclear(answer)) await checkMount(asked, 2, signal)
+      return reading()
+    }
     if (answer.status === 200 && isVersioned(answer)) known = 2
-    const mayBeOther = isNotThere(answer.status, answer.body) || answer.status === 403 || isUnversioned(answer)
+    const mayBeOther = isUnclear(answer) || answer.status === 403 || isUnversioned(answer)
     if (known !== undefined || !mayBeOther) return reading()
 
-    const version = await findVersion(signal)
-    if (version === 2) return reading()
-    // Who may read there is told the version. Who isn't has no right to anything there, or a server that doesn't say.
-    if (version === undefined && answer.status === 403) return reading()
+    const says = await askMount(signal)
+    if (says.kind === 'elsewhere' || says.kind === 'other type') throw wrongMount(asked, says)
+    if (says.kind === 'kv') {
+      known = says.version
+      return says.version === 2 ? reading() : read(ref, signal)
+    }
+    // Who may read there is told what it is. Who isn't has no right to anything there, or a server that doesn't say.
+    if (answer.status === 403 || (isUnclear(answer) && !isNotThere(answer.status, answer.body))) return reading()
+    if (!lacksTheQuestion(says)) throw undecided(asked)
     checkRef(ref, 1)
     const other = await get(ref, 1, signal)
-    if (version === undefined && other.answer.status !== 200) {
-      if (isNotThere(other.answer.status, other.answer.body)) return {kind: 'absent'}
-      if (isWarned(other.answer)) return reading()
-      throw undecided(asked)
+    if (other.answer.status === 200) {
+      known = 1
+      return other.reading()
     }
-    if (other.answer.status === 200) known = 1
-    return other.reading()
+    if (isNotThere(other.answer.status, other.answer.body)) return {kind: 'absent'}
+    if (isWarned(other.answer)) return reading()
+    throw undecided(asked)
   }
 
-  /** Asked once: `undefined` when Vault doesn't say. Trouble of the network is trouble of the read that asks. */
-  async function findVersion(signal: AbortSignal): Promise<KvVersion | undefined> {
-    const ask = async (): Promise<KvVersion | undefined> => {
+  /** Asked once for all. Trouble of the network is trouble of the read that asks. */
+  async function askMount(signal: AbortSignal): Promise<MountSays> {
+    const ask = async (): Promise<MountSays> => {
       const {token} = await asker()
-      const {status, body} = await client.get(`sys/internal/ui/mounts/${encoded(mount)}`, {signal, token})
-      const says = fieldsOf(dataOf(body)?.['options'])?.['version']
-      if (status !== 200) return undefined
-      // A mount of KV 1 may have no options at all.
-      return says === '2' || says === 2 ? 2 : 1
+      return mountSays(await client.get(`sys/internal/ui/mounts/${encoded(mount)}`, {signal, token}), mount)
     }
     asking ??= ask()
     try {
-      known ??= await asking
-      return known
+      return await asking
     } catch (error) {
       asking = undefined
       throw error
     }
   }
 
+  /**
+   * Vault says of a path in the wrong mount, too, that nothing is there.
+   *
+   * @throws EnvdriftError VAULT_NOT_FOUND when the mount is not what was asked for. Where Vault doesn't say, that is believed.
+   */
+  async function checkMount(asked: Asked, version: KvVersion, signal: AbortSignal): Promise<void> {
+    const says = await askMount(signal)
+    if (says.kind !== 'nothing' && !(says.kind === 'kv' && says.version === version)) throw wrongMount(asked, says)
+  }
+
+  /** @throws EnvdriftError when nobody vouches for it that the mount is KV 1; nothing was read there then. */
+  async function checkKv1(asked: Asked, signal: AbortSignal): Promise<void> {
+    if (known === 1 || engine.mayBeKv1) return
+    const says = await askMount(signal)
+    if (says.kind === 'nothing' && !lacksTheQuestion(says)) throw refusalOrNonsense(says.answer, asked)
+    if (says.kind !== 'nothing' && !(says.kind === 'kv' && says.version === 1)) throw wrongMount(asked, says)
+    known = 1
+  }
+
+  /** A server without this question is none of Vault's, so reading does nothing there. Vault itself always has it at its root. */
+  const lacksTheQuestion = (says: MountSays): boolean =>
+    says.kind === 'nothing' && !engine.hasPrefix && [404, 405, 501].includes(says.answer.status)
+
   async function post(ref: SecretRef, json: unknown, version: KvVersion, signal: AbortSignal) {
     const {token, holder, hasEnded} = await asker()
     const path = pathOf(ref.name, version)
-    const asked: Asked = {place, mount, namespace, doing: 'write', name: ref.name, policyPath: path, holder}
+    const asked = askedOf(ref, version, 'write', holder)
     const answer = await client.post(encoded(path), json, {signal, token})
     if (answer.status === 403 && hasEnded()) throw endedLogin(asked)
     return {answer, asked}
+  }
+
+  /** A write of version 2 to version 1 would leave the key under a name of its own, so here it is asked beforehand. */
+  async function versionToWrite(ref: SecretRef, signal: AbortSignal): Promise<KvVersion> {
+    const says = await askMount(signal)
+    if (says.kind === 'nothing') return 2
+    if (says.kind !== 'kv') throw wrongMount(askedOf(ref, 2, 'write', (await asker()).holder), says)
+    known = says.version
+    return says.version
   }
 
   async function writeKv2(ref: SecretRef, value: Secret, cas: number | undefined, signal: AbortSignal) {
@@ -140,12 +201,12 @@ export function kvEngine(
 
   return {
     read,
-    version: () => known,
+    version: () => known ?? engine.version,
     async write(ref, value, expect, signal) {
       const version = expect === 'absent' || expect === 'any' ? undefined : expect
-      // A write of version 2 to version 1 would leave the key under a name of its own, so here it is asked beforehand.
-      const engineVersion = known ?? (await findVersion(signal)) ?? 2
+      const engineVersion = known ?? engine.version ?? (await versionToWrite(ref, signal))
       checkRef({...ref, ...(version !== undefined && {version})}, engineVersion)
+      if (engineVersion === 1) await checkKv1(askedOf(ref, 1, 'write', (await asker()).holder), signal)
       if (engineVersion === 1) return writeKv1(ref, value, expect === 'absent', signal)
       return writeKv2(ref, value, expect === 'absent' ? 0 : version === undefined ? undefined : Number(version), signal)
     },
@@ -154,6 +215,9 @@ export function kvEngine(
 
 /** Does an answer have the shape that KV 2 alone has? */
 const isVersioned = ({body}: Answer): boolean => fieldsOf(dataOf(body)?.['metadata']) !== undefined
+
+/** A 404 of Vault's own that speaks of no version of a secret: nothing is there, or the mount is another one. */
+const isUnclear = (answer: Answer): boolean => answer.status === 404 && isVaults(answer.body) && !isVersioned(answer)
 
 /** A secret of KV 1 that happens to be named `data/…`. */
 const isUnversioned = ({status, body}: Answer): boolean => status === 200 && dataOf(body) !== undefined

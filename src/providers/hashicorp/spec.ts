@@ -2,7 +2,7 @@ import type {Problem, ProviderSpec, Settings} from '../../core/provider-spec.ts'
 import {printable} from '../../core/text.ts'
 import {addressOf, isLoopback} from './address.ts'
 import {foundCredential, loginProblems, loginVariables, type Method} from './login-settings.ts'
-import {hasControl, isPlainPath, withoutSlashes} from './path.ts'
+import {hasControl, isPlainPath, isReserved, withoutSlashes} from './path.ts'
 import {settings as known} from './settings.ts'
 import {booleanOf, clientVariable, durationMsOf, envOf, retriesOf, type Variable} from './variables.ts'
 
@@ -37,6 +37,9 @@ export const spec: ProviderSpec = {
       ...loginVariables(method, given.settings, given.env),
       ...tlsVariables(atServer),
     }
+    // For KV 1, which any path of Vault can be read as.
+    if (['flag', 'environment', 'user'].includes(given.origins['kv_version'] ?? ''))
+      settings['kv_version_of_machine'] = true
     checkAddress(given, settings, foundCredential(method, settings), found)
     checkTls(atServer, settings, found)
     checkPaths(atServer, settings, found)
@@ -170,7 +173,7 @@ function checkPaths({env}: Given, settings: Record<string, Settings[string]>, {p
   ] as const) {
     if (settings[key] === undefined) continue
     const path = slashless(settings[key])
-    if (path === undefined || !isPlainPath(path))
+    if (path === undefined || !isPlainPath(path) || (key === 'mount' && isReserved(path)))
       problems.push({setting: key, text: `${key} must be the path of ${example}`})
     else settings[key] = path
   }

@@ -112,11 +112,12 @@ export function makeTokens(now: () => number) {
         }),
       )
     },
-    /** Finds a token and takes one of its uses. */
-    use: (id: string, namespace: string): Token | undefined => {
+    /** Finds a token and takes one of its uses, unless the question costs none. */
+    use: (id: string, namespace: string, isFree = false): Token | undefined => {
       const token = tokens.get(id)
       const isBelow = token?.namespace === '' || `${namespace}/`.startsWith(`${token?.namespace}/`)
       if (!token || !isBelow || (token.endsMs !== undefined && token.endsMs <= now())) return undefined
+      if (isFree) return token
       token.uses -= 1
       if (token.uses <= 0) tokens.delete(id)
       return token

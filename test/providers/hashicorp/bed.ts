@@ -4,7 +4,7 @@ import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
-import type {Host, Settings} from '../../../src/core/provider-spec.ts'
+import type {Host, Origin, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
@@ -21,10 +21,15 @@ export const hostWith = (env: Host['env'], over: Partial<Host> = {}): Host =>
   testHost({env, home: '/nonexistent', ...over})
 
 /** A provider for a server at `url`, with the settings that a configuration would end up with. */
-export async function connectTo(url: string, host: Host, settings: Settings = {}): Promise<Provider> {
+export async function connectTo(
+  url: string,
+  host: Host,
+  settings: Settings = {},
+  origins: Readonly<Record<string, Origin>> = {},
+): Promise<Provider> {
   const resolved = spec.resolve({
     settings: {url, ...settings},
-    origins: {},
+    origins,
     env: host.env,
     ci: false,
     trustedVaults: [],

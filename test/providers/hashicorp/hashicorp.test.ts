@@ -84,8 +84,9 @@ describe('what a 404 means', () => {
     expect(error.suggestions.join('\n')).toContain('kv_version')
   })
 
-  it('names kv_version among the remedies when a KV 1 mount is read as KV 2, where Vault just says absent', async () => {
+  it('names kv_version among the remedies when KV 2 is configured and Vault does not say what the mount is', async () => {
     vault.put('kv1', 'myapp-production', {value: 'one'})
+    vault.fault({status: 403, body: {errors: ['permission denied']}}, Infinity, 'sys/internal/')
     const provider = await connect({mount: 'kv1'})
     expect(await read(provider, 'myapp-production')).toBe('absent')
     expect(provider.remedies(ref('myapp-production')).join('\n')).toContain('kv_version')
@@ -305,6 +306,7 @@ describe('the token', () => {
     })
     expect(await read(await connect({}, {env: {}}), 'myapp-production')).toBe('NOT_LOGGED_IN')
     expect(vault.log).toEqual([])
+    vault.put('secret', 'myapp-production', {value: 'one'})
     await read(await connect(), 'myapp-production')
     expect(vault.log).toEqual([expect.objectContaining({path: 'secret/data/myapp-production', namespace: undefined})])
   })
@@ -346,6 +348,7 @@ describe('the token', () => {
   })
 
   it('that we were given is not revoked at the end, when only the connections are closed', async () => {
+    vault.put('secret', 'myapp-production', {value: 'one'})
     const provider = await connect()
     await read(provider, 'myapp-production')
     await provider.close()
@@ -405,7 +408,7 @@ describe('what is asked', () => {
   it('goes to the path below which Vault lies behind a proxy', async () => {
     const provider = await connectTo(`${vault.url}/vault/`, hostWith({VAULT_TOKEN: vault.rootToken}))
     await read(provider, 'myapp-production')
-    expect(pathsAsked()).toEqual(['/vault/v1/secret/data/myapp-production'])
+    expect(pathsAsked()[0]).toBe('/vault/v1/secret/data/myapp-production')
   })
 
   it('names the namespace in a header of every request, and in place and remedies', async () => {

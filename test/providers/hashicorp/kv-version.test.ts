@@ -1,7 +1,7 @@
 import {afterEach, beforeEach, describe, expect, it, onTestFinished} from 'vitest'
 
 import type {SecretRef} from '../../../src/core/mapping.ts'
-import type {Settings} from '../../../src/core/provider-spec.ts'
+import type {Origin, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
@@ -13,8 +13,13 @@ import {bothServers, type TestServer} from './servers.ts'
 const ref = (name: string): SecretRef => ({vault: 'default', name})
 const forever = (): AbortSignal => new AbortController().signal
 
-async function connect(url: string, token: string, settings: Settings = {}): Promise<Provider> {
-  const provider = await connectTo(url, hostWith({VAULT_TOKEN: token}), settings)
+async function connect(
+  url: string,
+  token: string,
+  settings: Settings = {},
+  origins: Readonly<Record<string, Origin>> = {},
+): Promise<Provider> {
+  const provider = await connectTo(url, hostWith({VAULT_TOKEN: token}), settings, origins)
   onTestFinished(() => provider.close())
   return provider
 }
@@ -81,6 +86,51 @@ for (const {name, start, lacks} of bothServers)
         ])
       })
 
+      it('and a mount that is part of another one, or goes further, is never an absent secret', async () => {
+        await api('POST', 'sys/mounts/team/kv', {type: 'kv', options: {version: '2'}})
+        for (const [mount, real] of [
+          ['secret/data', 'secret'],
+          ['secret/team', 'secret'],
+          ['team/kv/data', 'team/kv'],
+          ['kv1/team', 'kv1'],
+        ] as const) {
+          for (const settings of [{}, {kv_version: 2}, {kv_version: 1}]) {
+            const provider = await connect(server.url, server.rootToken, {mount, ...settings})
+            const [answer] = await readAll(provider, [ref('none')])
+            expect([mount, settings, gist(answer!)]).toEqual([mount, settings, 'VAULT_NOT_FOUND'])
+            const {error} = answer as {readonly error: {readonly message: string}}
+            expect(error.message).toContain(`that path belongs to the mount ${real}`)
+          }
+        }
+      })
+
+      it('is held against the one that is configured before anything is called absent', async () => {
+        for (const [settings, expected] of [
+          [{mount: 'kv1', kv_version: 2}, 'VAULT_NOT_FOUND'],
+          [{mount: 'secret', kv_version: 1}, 'VAULT_NOT_FOUND'],
+          [{mount: 'kv1', kv_version: 1}, 'absent'],
+          [{mount: 'secret', kv_version: 2}, 'absent'],
+        ] as const)
+          expect([
+            settings,
+            ...(await readNames(await connect(server.url, server.rootToken, settings), 'none')),
+          ]).toEqual([settings, expected])
+      })
+
+      it('1, as a repository file says it, makes no request to an engine of another type', async () => {
+        await api('POST', 'sys/mounts/dynamic', {type: 'transit'})
+        expect(await readNames(await connect(server.url, server.rootToken, {mount: 'dynamic'}), 'x')).toEqual([
+          'VAULT_NOT_FOUND',
+        ])
+        const provider = await connect(server.url, server.rootToken, {mount: 'dynamic', kv_version: 1})
+        const [answer] = await readAll(provider, [ref('creds/admin')])
+        expect(gist(answer!)).toBe('VAULT_NOT_FOUND')
+        expect(answer).toMatchObject({error: {message: expect.stringContaining('of type transit') as unknown}})
+        await expect(provider.write(ref('config/x'), new Secret('key'), 'any', forever())).rejects.toMatchObject({
+          code: 'VAULT_NOT_FOUND',
+        })
+      })
+
       it('is known before anything is written, so that nothing lands under another name', async () => {
         const provider = await connect(server.url, server.rootToken, {mount: 'kv1'})
         await provider.write(ref('fresh'), new Secret('key'), 'absent', forever())
@@ -136,6 +186,62 @@ describe('the requests', () => {
     })
   })
 
+  it('go to KV 1 of which a repository file speaks only after Vault has called it that', async () => {
+    vault.put('kv1', 'myapp', {value: 'one'})
+    const token = vault.addToken({rules: [{path: 'kv1/*', capabilities: ['read']}], uses: 1})
+    expect(await readNames(await connect(vault.url, token, {mount: 'kv1', kv_version: 1}), 'myapp')).toEqual([
+      'found one',
+    ])
+    expect(asked()).toEqual(['sys/internal/ui/mounts/kv1', 'kv1/myapp'])
+  })
+
+  it('go there directly where the machine says so', async () => {
+    vault.put('kv1', 'myapp', {value: 'one'})
+    const provider = await connect(
+      vault.url,
+      vault.rootToken,
+      {mount: 'kv1', kv_version: 1},
+      {kv_version: 'environment'},
+    )
+    expect(await readNames(provider, 'myapp')).toEqual(['found one'])
+    expect(asked()).toEqual(['kv1/myapp'])
+    expect(await readNames(provider, 'none')).toEqual(['absent'])
+  })
+
+  it.each([{}, {kv_version: 1}])('do not create credentials in an engine that makes some: %j', async (settings) => {
+    await rootApi(vault)('POST', 'sys/mounts/database', {type: 'database'})
+    const before = vault.log.length
+    for (const mount of ['database', 'database/creds']) {
+      const provider = await connect(vault.url, vault.rootToken, {mount, ...settings})
+      expect(await readNames(provider, 'creds/admin', 'admin')).toEqual(['VAULT_NOT_FOUND', 'VAULT_NOT_FOUND'])
+    }
+    const all = asked().slice(before)
+    expect(all.filter((path) => path.startsWith('database/') && !path.includes('/data/'))).toEqual([])
+  })
+
+  it.each([
+    ['a page', {status: 200, body: '<html>Log in</html>'}],
+    ['another shape', {status: 200, body: {data: {value: 'x'}}}],
+    ['a refusal', {status: 403, body: {errors: ['permission denied']}}],
+  ])('say nothing of the version with %s, which is never taken for KV 1', async (_, answer) => {
+    vault.put('kv1', 'myapp', {value: 'one'})
+    vault.fault(answer, Infinity, 'sys/internal/')
+    expect(await readNames(await connect(vault.url, vault.rootToken, {mount: 'kv1'}), 'myapp')).toEqual(['FORBIDDEN'])
+    const [outcome] = await readNames(await connect(vault.url, vault.rootToken, {mount: 'kv1', kv_version: 1}), 'myapp')
+    expect(outcome).toMatch(/^(?:FORBIDDEN|BAD_RESPONSE)$/)
+    expect(asked()).not.toContain('kv1/myapp')
+    // what is configured stays believed where Vault refuses to say
+    expect(await readNames(await connect(vault.url, vault.rootToken, {kv_version: 2}), 'none')).toEqual(['absent'])
+  })
+
+  it('read nothing as KV 1 behind a namespace in the address, where Vault does not say what it is', async () => {
+    vault.mount('team1/kv1', 1)
+    vault.put('team1/kv1', 'myapp', {value: 'one'})
+    const provider = await connect(`${vault.url}/v1/team1`, vault.rootToken, {mount: 'kv1', kv_version: 1})
+    expect(await readNames(provider, 'myapp')).toEqual(['VAULT_NOT_FOUND'])
+    expect(asked()).toEqual(['team1/sys/internal/ui/mounts/kv1'])
+  })
+
   it('read the other version where a server does not say which one it has', async () => {
     vault.put('kv1', 'myapp', {value: 'one'})
     vault.fault({status: 404, body: {errors: []}}, Infinity, 'sys/internal/')
@@ -144,6 +250,8 @@ describe('the requests', () => {
       'absent',
     ])
     expect(await readNames(await connect(vault.url, vault.rootToken), 'none')).toEqual(['absent'])
+    const provider = await connect(vault.url, vault.rootToken, {mount: 'kv1', kv_version: 1})
+    expect(await readNames(provider, 'myapp')).toEqual(['found one'])
   })
 
   it('are two where a token has no right in the mount, and the message has the line for version 2', async () => {
@@ -156,8 +264,12 @@ describe('the requests', () => {
     })
   })
 
-  it('ask for no version where it is configured', async () => {
-    expect(await readNames(await connect(vault.url, vault.rootToken, {kv_version: 2}), 'none')).toEqual(['absent'])
-    expect(asked()).toEqual(['secret/data/none'])
+  it('ask for the mount only before something is called absent, where a version is configured', async () => {
+    vault.put('secret', 'myapp', {value: 'one'})
+    const provider = await connect(vault.url, vault.rootToken, {kv_version: 2})
+    expect(await readNames(provider, 'myapp')).toEqual(['found one'])
+    expect(asked()).toEqual(['secret/data/myapp'])
+    expect(await readNames(provider, 'none', 'nor this')).toEqual(['absent', 'absent'])
+    expect(asked().filter((path) => path.startsWith('sys/'))).toEqual(['sys/internal/ui/mounts/secret'])
   })
 })

@@ -275,6 +275,11 @@ when('FORBIDDEN: the version of the engine stays unknown', ({vault, readInRun}) 
 when('VAULT_NOT_FOUND: no such mount', ({read}) => read({mount: 'nowhere'}))
 when('VAULT_NOT_FOUND: no such namespace', ({read}) => read({namespace: 'team9'}), {namespaces: ['team1']})
 when('VAULT_NOT_FOUND: another version of the engine', ({read}) => read({kv_version: 1}))
+when('VAULT_NOT_FOUND: part of the path of a mount', ({read}) => read({mount: 'secret/data'}))
+when('VAULT_NOT_FOUND: an engine of another type', async ({api, read}) => {
+  await api('POST', 'sys/mounts/database', {type: 'database'})
+  return read({mount: 'database', kv_version: 1})
+})
 when('VAULT_NOT_FOUND: not Vault', ({vault, read}) => {
   vault.fault({status: 404, body: '<html>Not Found</html>'})
   return read()

@@ -145,6 +145,13 @@ describe('a login', () => {
     expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining(expected)])
   })
 
+  it.each(['sys', 'sys/internal', 'auth/token', 'identity/oidc', '/cubbyhole/', 'audit', 'SYS'])(
+    "and a mount is never one of Vault's own: %s",
+    (mount) => {
+      expect(problemsOf({mount}, {env: {VAULT_ADDR: url}})).toEqual([expect.stringContaining('mount must be')])
+    },
+  )
+
   it('takes no two sources of one credential', () => {
     const settings = {auth: 'approle', role_id: 'x', secret_id: 'a', secret_id_file: '/b'}
     expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([

@@ -74,7 +74,8 @@ export async function readVaults(refs: readonly SecretRef[], config: Config, por
   return {
     answer: (ref) => answers.get(refId(wholeSecret(ref))) ?? {kind: 'failed', ref, error: unanswered(ref)},
     provider: ({vault}) => providers.get(vault),
-    hintSignal: () => (hints ??= AbortSignal.any([ports.signal, AbortSignal.timeout(Math.min(hintsMs, config.runTimeoutMs))])),
+    hintSignal: () =>
+      (hints ??= AbortSignal.any([ports.signal, AbortSignal.timeout(Math.min(hintsMs, config.runTimeoutMs))])),
     close: () => closeAll(providers),
   }
 }
@@ -104,7 +105,7 @@ const closeAll = async (providers: ReadonlyMap<string, Provider>): Promise<void>
 }
 
 /** The word by itself: not where it is part of a secret's name, of a path or of an ARN. */
-const placeOfPrincipal = new RegExp(String.raw`(?<![\w:/.-])${principalPlaceholder}(?![\w/.-]|:\S)`, 'g')
+const placeOfPrincipal = new RegExp(String.raw`(?<![\w:/.-])${principalPlaceholder}(?![\w/-]|[.:]\S)`, 'g')
 
 /** A refusal is easier to mend when it says who was refused. Asked once per vault, and only after a refusal. */
 async function nameIdentity(

@@ -179,6 +179,15 @@ function providerOf(
     )
   }
 
+  /** A name that is none lies nowhere; the read says so. */
+  function placeOfRef(ref: SecretRef): string {
+    try {
+      return placeOf(nameOf(ref))
+    } catch {
+      return place
+    }
+  }
+
   const limits = (signal: AbortSignal) => ({place, callTimeoutMs: host.callTimeoutMs, signal})
 
   return {
@@ -186,7 +195,7 @@ function providerOf(
     read: (refs, signal) =>
       readEach(refs, readOne, {
         ...limits(signal),
-        placeOf: (ref) => placeOf(nameOf(ref)),
+        placeOf: placeOfRef,
         maxInFlight: host.maxInFlight,
       }),
 

@@ -44,7 +44,7 @@ describe('many secrets', () => {
     expect(together[0]).toEqual(alone)
   })
 
-  it('by name, by ARN and by an ARN without its last letters may be one and the same', async () => {
+  it('by name, by ARN and by an ARN without its last letters may be one and the same, and share no batch', async () => {
     const bed = await startWith(2)
     const arn = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:service-0'
     const answers = await readAll(await connect(), [ref('service-0'), ref(arn), ref('service-1')])
@@ -53,7 +53,7 @@ describe('many secrets', () => {
       'found value of service-0',
       'found value of service-1',
     ])
-    expect(operations(bed)).toEqual(['BatchGetSecretValue'])
+    expect(operations(bed).toSorted()).toEqual(['BatchGetSecretValue', 'GetSecretValue'])
   })
 
   it('that come in pages are fetched to the last', async () => {
@@ -114,10 +114,7 @@ describe('many secrets', () => {
   it('of two regions are two batches, each asked where its secrets lie', async () => {
     const bed = await startWith(2)
     const proxy = await leadAwsTo(bed.fake)
-    const arns = ['one', 'two'].map((name) => {
-      bed.fake.put(name, `${name} in Ireland`, 'eu-west-1')
-      return ref(`arn:aws:secretsmanager:eu-west-1:123456789012:secret:${name}`)
-    })
+    const arns = ['one', 'two'].map((name) => ref(bed.fake.put(name, `${name} in Ireland`, 'eu-west-1')))
     const answers = await readAll(await connect(), [...refs(2), ...arns])
     expect(answers.map(gist)).toEqual([...all(2), 'found one in Ireland', 'found two in Ireland'])
     expect(

@@ -45,6 +45,31 @@ describe('readEach', () => {
     expect(order).toEqual(['service-1', 'service-0'])
   })
 
+  it('answers for all though an adapter fails where none should', async () => {
+    const reading = readEach(refs(3), () => Promise.resolve(found('a')), {
+      ...limits(),
+      placeOf: ({name}) => {
+        if (name === 'service-1') throw new TypeError('a bug')
+        return name
+      },
+    })
+    expect((await collect(reading)).map(gist).toSorted()).toEqual(['UNEXPECTED', 'found a', 'found a'])
+  })
+
+  it('tells trouble of one part of a vault from the others', async () => {
+    const asked: string[] = []
+    const read = async ({name}: SecretRef) => {
+      asked.push(name)
+      if (['service-0', 'service-2'].includes(name)) throw trouble('LOGIN_REFUSED')
+      return found(name)
+    }
+    const placeOf = ({name}: SecretRef) => (['service-0', 'service-2'].includes(name) ? 'nowhere' : 'here')
+    const answers = await collect(readEach(refs(4), read, {...limits({maxInFlight: 1}), placeOf}))
+    expect(answers.map(gist)).toEqual(['LOGIN_REFUSED', 'found service-1', 'LOGIN_REFUSED', 'found service-3'])
+    // A second secret of the refused part isn't asked for.
+    expect(asked).toEqual(['service-0', 'service-1', 'service-3'])
+  })
+
   it('keeps asking while its reader is busy with an answer', async () => {
     const asked: string[] = []
     const allAsked = Promise.withResolvers<void>()

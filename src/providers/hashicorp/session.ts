@@ -3,7 +3,7 @@ import type {Secret} from '../../core/secret.ts'
 import {withDeadline} from '../in-flight.ts'
 import {authOf} from './answer.ts'
 import type {Client} from './client.ts'
-import type {Login} from './login/log-in.ts'
+import type {LogIn, Login} from './login/log-in.ts'
 import type {Token} from './token.ts'
 
 /** Who we are to Vault for the length of a run. */
@@ -38,7 +38,7 @@ export const givenSession = ({secret, from}: Token): Session => ({
  * @param logIn - asked again only after the first login has run its time; a refused one is refused for all.
  */
 export function ownSession(
-  logIn: (signal: AbortSignal) => Promise<Login>,
+  logIn: LogIn,
   client: Client,
   {
     place,
@@ -47,6 +47,9 @@ export function ownSession(
   }: {readonly place: string; readonly callTimeoutMs: number; readonly warn: (text: string) => void},
 ): Session {
   const ending = new AbortController()
+  /** Ends what is still on its way at the very end. Not the deadline: Vault may have made the login whose answer is late. */
+  const leaving = new AbortController()
+  const attempts: {readonly made: Promise<Login>; readonly progress: {wasSent: boolean}}[] = []
   let current: Promise<Login> | undefined
   /** Tokens that renewing gave no more time. */
   const worn = new WeakSet<Login>()
@@ -54,8 +57,18 @@ export function ownSession(
   const bounded = <T>(call: (signal: AbortSignal) => Promise<T>, ms = callTimeoutMs): Promise<T> =>
     withDeadline(call, {place, callTimeoutMs: ms, signal: ending.signal})
 
+  function logInNow(): Promise<Login> {
+    return bounded((signal) => {
+      const progress = {wasSent: false}
+      const made = logIn(signal, {signal: leaving.signal, onSend: () => (progress.wasSent = true)})
+      made.catch(() => {})
+      attempts.push({made, progress})
+      return made
+    })
+  }
+
   async function held(): Promise<Login> {
-    const seen = (current ??= bounded(logIn))
+    const seen = (current ??= logInNow())
     const login = await seen
     if (!isEnding(login) || ending.signal.aborted) return login
     // Whoever comes first renews; the others wait for it.
@@ -88,7 +101,7 @@ export function ownSession(
       if (!isLonger || auth.endsAtMs - (login.endsAtMs ?? 0) < 1000) worn.add(next)
       if (!isEnding(next)) return next
     }
-    return bounded(logIn)
+    return logInNow()
   }
 
   return {
@@ -96,23 +109,38 @@ export function ownSession(
     login: held,
     from: undefined,
     async end() {
-      const login = await Promise.race([current?.catch(() => undefined), pause(endMs, ending.signal)])
-      if (login?.revocable === true && (login.endsAtMs ?? Infinity) > performance.now()) {
-        const answer = await bounded(
-          (signal) => client.post('auth/token/revoke-self', {}, {signal, token: login.token}),
-          endMs,
-        ).catch(() => undefined)
-        if (answer?.status !== 204) warn(`The login to ${place} could not be revoked; it ends by itself${endOf(login)}`)
-      }
+      const newest = current?.catch(() => undefined)
+      const made = await Promise.all(
+        attempts.map((one) => Promise.race([arrived(one.made), pause(endMs, leaving.signal)])),
+      )
+      const renewedLogin = await Promise.race([newest, pause(0, leaving.signal)])
+      await Promise.all(
+        made.flatMap((login) => (login ? [giveBack(renewedLogin?.token === login.token ? renewedLogin : login)] : [])),
+      )
+      if (attempts.some(({progress}, at) => progress.wasSent && made[at] === undefined))
+        warn(`A login to ${place} was still on its way at the end; if Vault has made it, it ends by itself`)
       ending.abort(closed(place))
+      leaving.abort(closed(place))
     },
   }
+
+  async function giveBack({token, revocable, endsAtMs}: Login): Promise<void> {
+    if (!revocable || (endsAtMs ?? Infinity) <= performance.now()) return
+    const answer = await bounded((signal) => client.post('auth/token/revoke-self', {}, {signal, token}), endMs).catch(
+      () => undefined,
+    )
+    if (answer?.status !== 204)
+      warn(`The login to ${place} could not be revoked; it ends by itself${endOf({endsAtMs})}`)
+  }
 }
+
+/** The login, or `null` for one that Vault has not made. */
+const arrived = (made: Promise<Login>): Promise<Login | null> => made.catch(() => null)
 
 export const closed = (place: string): EnvdriftError =>
   new EnvdriftError('INTERRUPTED', `The connection to ${place} was closed`, {suggestions: ['Run the command again.']})
 
-const endOf = ({endsAtMs}: Login): string =>
+const endOf = ({endsAtMs}: Pick<Login, 'endsAtMs'>): string =>
   endsAtMs === undefined ? '' : ` in ${Math.max(0, Math.ceil((endsAtMs - performance.now()) / 1000))} s`
 
 function pause(ms: number, signal: AbortSignal): Promise<undefined> {

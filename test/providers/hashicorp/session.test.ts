@@ -138,6 +138,43 @@ it('gives a login back that was under way when the run was cancelled', async () 
   expect(asked().at(-1)).toBe('auth/token/revoke-self')
 })
 
+it('gives a login back whose answer came after the deadline of its call', async () => {
+  const provider = await connect({}, {callTimeoutMs: 300})
+  vault.delay(700)
+  expect(await read(provider)).toBe('TIMEOUT')
+  expect(asked()).toEqual(['auth/approle/login'])
+  vault.delay(0)
+  await provider.close()
+  expect(asked()).toEqual(['auth/approle/login', 'auth/token/revoke-self'])
+  const {token = ''} = vault.log.at(-1) ?? {}
+  const late = await fetch(`${vault.url}/v1/secret/data/myapp-production`, {headers: {'x-vault-token': token}})
+  expect(late.status).toBe(403)
+})
+
+it('warns of a login that may have been made where its answer never comes, and ends all the same', async () => {
+  const warnings: string[] = []
+  const provider = await connect({}, {callTimeoutMs: 300, warn: (text) => void warnings.push(text)})
+  vault.silence()
+  expect(await read(provider)).toBe('TIMEOUT')
+  await provider.close()
+  expect(warnings).toEqual([
+    expect.stringMatching(/was still on its way at the end; if Vault has made it, it ends by itself$/),
+  ])
+})
+
+it('warns of no login that was refused or never sent', async () => {
+  const warnings: string[] = []
+  const warn = (text: string): void => void warnings.push(text)
+  const refused = await connect({}, {warn})
+  await api('DELETE', 'auth/approle/role/myapp-ci')
+  expect(await read(refused)).toBe('LOGIN_REFUSED')
+  await refused.close()
+  const without = await connectTo(vault.url, hostWith({}, {warn}), {auth: 'approle', role_id: 'x'})
+  expect(await read(without)).toBe('NOT_LOGGED_IN')
+  await without.close()
+  expect(warnings).toEqual([])
+})
+
 it.each([412, 429, 500, 502, 503])('logs in although Vault answered %i once', async (status) => {
   const provider = await connect()
   vault.fault({status, body: {errors: []}}, 1, 'auth/approle/login')

@@ -15,22 +15,35 @@ export type Login = Auth & {
   readonly mount: string
 }
 
+/**
+ * Logs in.
+ *
+ * @param signal - ends the search for credentials; nothing is sent after it.
+ * @param sending - what ends the request itself, and who is told that it went out: from there on Vault may make a login.
+ */
+export type LogIn = (
+  signal: AbortSignal,
+  sending: {readonly signal: AbortSignal; readonly onSend: () => void},
+) => Promise<Login>
+
 /** Finds credentials once, and logs in with them as often as it is called. */
-export function loginWith(
-  settings: LoginSettings,
-  tools: Omit<Tools, 'signal'>,
-): (signal: AbortSignal) => Promise<Login> {
+export function loginWith(settings: LoginSettings, tools: Omit<Tools, 'signal'>): LogIn {
   let found: Credentials | undefined
-  return async (signal) => {
+  return async (signal, sending) => {
     // GitHub's tokens last for minutes; a wrapped SecretID can't be had twice.
     const reuse = settings.method === 'approle' || settings.method === 'userpass' || settings.method === 'ldap'
     const credentials = (reuse ? found : undefined) ?? (await credentialsOf(settings, {...tools, signal}))
     found = credentials
     const {method, mount} = settings
     const {from, path, body} = credentials
+    signal.throwIfAborted()
+    sending.onSend()
     const sent = performance.now()
     // A login may be made twice: its first token ends by itself. A standby that lags behind answers 412.
-    const answer = await tools.client.post(`auth/${encoded(mount)}/${path}`, body, {signal, repeatable: true})
+    const answer = await tools.client.post(`auth/${encoded(mount)}/${path}`, body, {
+      signal: sending.signal,
+      repeatable: true,
+    })
     const auth = authOf(answer.body, sent)
     if (answer.status === 200 && auth !== undefined) return {...auth, from, method, mount}
     const attempt = {method, mount, from, place: tools.place}

@@ -26,6 +26,8 @@ export type Auth = {
   readonly endsAtMs: number | undefined
   readonly leaseMs: number
   readonly renewable: boolean
+  /** How many requests it is good for; `undefined` for any number. */
+  readonly uses: number | undefined
   /** Batch tokens can't be given back, and tokens with few uses may have none left for it. */
   readonly revocable: boolean
   readonly policies: readonly string[]
@@ -43,13 +45,15 @@ export function authOf(body: unknown, sentAtMs: number): Auth | undefined {
   const token = auth?.['client_token']
   if (auth === undefined || typeof token !== 'string' || !/^[\u0021-\u007e]+$/.test(token)) return undefined
   const leaseMs = typeof auth['lease_duration'] === 'number' ? auth['lease_duration'] * 1000 : 0
+  const uses = typeof auth['num_uses'] === 'number' && auth['num_uses'] > 0 ? auth['num_uses'] : undefined
   const policies = auth['token_policies'] ?? auth['policies']
   return {
     token: new Secret(token),
     leaseMs,
     endsAtMs: leaseMs > 0 ? sentAtMs + leaseMs : undefined,
     renewable: auth['renewable'] === true,
-    revocable: auth['token_type'] !== 'batch' && (auth['num_uses'] ?? 0) === 0,
+    uses,
+    revocable: auth['token_type'] !== 'batch' && uses === undefined,
     policies: Array.isArray(policies) ? policies.filter((one) => typeof one === 'string') : [],
     metadata: fieldsOf(auth['metadata']) ?? {},
   }

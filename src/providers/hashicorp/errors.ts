@@ -28,6 +28,8 @@ export type Holder = {
   readonly as: string
   /** Policies of a login of our own; of a given token nobody knows them without asking. */
   readonly policies?: readonly string[]
+  /** How many requests a login of our own is good for, where its role limits that. */
+  readonly uses?: number | undefined
 }
 
 /** A connection that fails, an answer that is no HTTP or too much of it: by Node's code, never by its text. */
@@ -116,12 +118,13 @@ function forbidden({place, doing, name, policyPath = '', mount, namespace, holde
   )
   return new EnvdriftError(
     'FORBIDDEN',
-    `${place} refused to ${doing} ${name} with ${holder?.as ?? 'no token'}. Its answer (403) is the same for a missing policy, a wrong mount, and a ${own ? 'login that somebody has revoked' : 'token that is wrong, expired or used up'}`,
+    `${place} refused to ${doing} ${name} with ${holder?.as ?? 'no token'}. Its answer (403) is the same for a missing policy, a wrong mount, and a ${own ? `login that somebody has revoked${holder.uses === undefined ? '' : ', or that is used up'}` : 'token that is wrong, expired or used up'}`,
     {
       suggestions: [
         `${own ? `Put this line into a policy of that login (${own.map((one) => printable(one)).join(', ')})` : "Ask for this line in the token's policy"}: ${line}`,
         `Somebody who may: \`{ ${read} && echo ${shellWord(line)}; } | ${write} -\`${policy === undefined ? ', where POLICY is one that the token has (`vault token lookup`)' : ''}.`,
         `Check that mount = ${JSON.stringify(mount)} and the namespace under [vault.hashicorp] are right.`,
+        ...(holder?.uses === undefined ? [] : [moreUses(holder.uses)]),
         ...(own
           ? []
           : [
@@ -140,6 +143,18 @@ export function endedLogin({place, doing, name, holder}: Asked): EnvdriftError {
     {suggestions: ['Run the command again, which logs in anew; a longer token_ttl of the role keeps a login alive.']},
   )
 }
+
+/** Vault's 403 to a login that its role gives few uses, and that has had as many: no policy helps there. */
+export function usedUpLogin({place, doing, name, holder}: Asked, uses: number): EnvdriftError {
+  return new EnvdriftError(
+    'LOGIN_REFUSED',
+    `${place} refused to ${doing} ${name}: ${holder?.as ?? 'the login'} is good for ${uses} ${uses === 1 ? 'request' : 'requests'} (token_num_uses of its role), and those are used up`,
+    {suggestions: [moreUses(uses)]},
+  )
+}
+
+const moreUses = (uses: number): string =>
+  `A login needs one use for each secret, and some to spare for what is tried again: its role gives ${uses}. Set token_num_uses of the role to 0, which is any number; of an AppRole: \`vault write auth/approle/role/ROLE token_num_uses=0\`.`
 
 /** A 404 that isn't "no such secret". */
 function wrongPlace(body: unknown, {place, doing, mount, namespace}: Asked): EnvdriftError {

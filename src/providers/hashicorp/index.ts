@@ -164,7 +164,7 @@ async function askerOf(session: Session): Promise<Asker> {
     return {token: await session.token(), holder: {as: `the token from ${session.from}`}, hasEnded: () => false}
   return {
     token: login.token,
-    holder: {as: `the login as ${nameOf(login)}`, policies: login.policies},
+    holder: {as: `the login as ${nameOf(login)}`, policies: login.policies, uses: login.uses},
     hasEnded: () => login.endsAtMs !== undefined && login.endsAtMs <= performance.now(),
   }
 }

@@ -5,7 +5,7 @@ import type {Answer as Reading} from '../in-flight.ts'
 import type {Version} from '../provider.ts'
 import {dataOf, fieldsOf, isVaults} from './answer.ts'
 import type {Answer, Client} from './client.ts'
-import {type Asked, badResponse, endedLogin, type Holder, wrongMount} from './errors.ts'
+import {type Asked, badResponse, endedLogin, type Holder, usedUpLogin, wrongMount} from './errors.ts'
 import {type KvVersion, mountSays, type MountSays} from './mount.ts'
 import {encoded} from './path.ts'
 import {isNotThere, readingOfKv1, readingOfKv2, refusalOrNonsense, writtenVersion} from './readings.ts'
@@ -64,13 +64,25 @@ export function kvEngine(
     holder,
   })
 
+  /** Requests that each token was sent with, those that were made again not counted. */
+  const sent = new WeakMap<Secret, number>()
+  const count = (token: Secret): void => void sent.set(token, (sent.get(token) ?? 0) + 1)
+
+  /** @throws EnvdriftError for a 403 that no policy helps against. */
+  function checkLogin(asked: Asked, {token, holder, hasEnded}: Asker): void {
+    if (hasEnded()) throw endedLogin(asked)
+    if (holder.uses !== undefined && (sent.get(token) ?? 0) > holder.uses) throw usedUpLogin(asked, holder.uses)
+  }
+
   async function get(ref: SecretRef, version: KvVersion, signal: AbortSignal) {
-    const {token, holder, hasEnded} = await asker()
+    const who = await asker()
+    const {token, holder} = who
     const path = pathOf(ref.name, version)
     const asked = askedOf(ref, version, 'read', holder)
     const query = ref.version === undefined ? '' : `?version=${ref.version}`
+    count(token)
     const answer = await client.get(encoded(path) + query, {signal, token})
-    if (answer.status === 403 && hasEnded()) throw endedLogin(asked)
+    if (answer.status === 403) checkLogin(asked, who)
     const reading = (): Reading =>
       version === 2 ? readingOfKv2(answer, {...asked, version: ref.version}) : readingOfKv1(answer, asked)
     return {answer, asked, reading}
@@ -155,11 +167,13 @@ export function kvEngine(
     says.kind === 'nothing' && !engine.hasPrefix && [404, 405, 501].includes(says.answer.status)
 
   async function post(ref: SecretRef, json: unknown, version: KvVersion, signal: AbortSignal) {
-    const {token, holder, hasEnded} = await asker()
+    const who = await asker()
+    const {token, holder} = who
     const path = pathOf(ref.name, version)
     const asked = askedOf(ref, version, 'write', holder)
+    count(token)
     const answer = await client.post(encoded(path), json, {signal, token})
-    if (answer.status === 403 && hasEnded()) throw endedLogin(asked)
+    if (answer.status === 403) checkLogin(asked, who)
     return {answer, asked}
   }
 

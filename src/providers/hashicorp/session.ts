@@ -14,11 +14,14 @@ export type Session = {
   readonly login: () => Promise<Login | undefined>
   /** Where a token that we were given comes from. */
   readonly from: string | undefined
-  /** Gives back a login of our own. Takes two seconds at most, whatever Vault does, and never throws. */
+  /** Gives back a login of our own. Takes three seconds at most, whatever Vault does, and never throws. */
   readonly end: () => Promise<void>
 }
 
-/** How long the end of a run waits for a login under way, and then for giving it back, in milliseconds each. */
+/** How long the end of a run waits for a login under way, in milliseconds. */
+const lateMs = 2_000
+
+/** And then for giving it back. */
 const endMs = 1_000
 
 /** A token that somebody gave us is used as it is: asking about it would cost a use, and it may have one left. */
@@ -111,7 +114,7 @@ export function ownSession(
     async end() {
       const newest = current?.catch(() => undefined)
       const made = await Promise.all(
-        attempts.map((one) => Promise.race([arrived(one.made), pause(endMs, leaving.signal)])),
+        attempts.map((one) => Promise.race([arrived(one.made), pause(lateMs, leaving.signal)])),
       )
       const renewedLogin = await Promise.race([newest, pause(0, leaving.signal)])
       await Promise.all(

@@ -242,6 +242,12 @@ when('LOGIN_REFUSED: the login has run out', async ({vault, appRole, connect}) =
   vault.delay(1100)
   return failureOf(await readAll(provider, [ref()]))
 })
+when('LOGIN_REFUSED: the login is used up', async ({appRole, connect}) => {
+  const {settings, env} = await appRole({token_num_uses: 1})
+  const provider = await connect({...settings, kv_version: 2}, env)
+  await readAll(provider, [ref('other')])
+  return failureOf(await readAll(provider, [ref()]))
+})
 when('LOGIN_REFUSED: something in front of Vault', ({vault, read}) => {
   vault.fault({status: 401, body: 'Unauthorized'})
   return read()
@@ -258,6 +264,10 @@ when('FORBIDDEN: a token that somebody gave us', ({vault, readInRun}) =>
 )
 when('FORBIDDEN: a login of our own', async ({appRole, readInRun}) => {
   const {settings, env} = await appRole()
+  return readInRun(settings, env)
+})
+when('FORBIDDEN: a login of our own with few uses', async ({appRole, readInRun}) => {
+  const {settings, env} = await appRole({token_num_uses: 5})
   return readInRun(settings, env)
 })
 when('FORBIDDEN: in a namespace', ({vault, readInRun}) =>

@@ -280,6 +280,32 @@ it('sends nothing but the login to the address, and the namespace with all of it
 
 for (const {name, start, lacks} of bothServers)
   it.skipIf(lacks !== undefined)(
+    `says that a login is used up on ${name}, and no policy line${lacks === undefined ? '' : ` (skipped: ${lacks})`}`,
+    async () => {
+      const server = await start()
+      onTestFinished(() => server.stop())
+      const root = rootApi(server)
+      await writePolicy(root, 'myapp-read', [{path: 'secret/data/*', capabilities: ['read']}])
+      for (const key of ['a', 'b']) await root('POST', `secret/data/${key}`, {data: {value: key}})
+      const {roleId, secretId} = await enableAppRole(root, {token_policies: ['myapp-read'], token_num_uses: 1})
+      const settings = {auth: 'approle', role_id: roleId}
+      const provider = await connectTo(server.url, hostWith({VAULT_SECRET_ID: await secretId()}), settings)
+      onTestFinished(() => provider.close())
+      expect(await read(provider, 'a')).toBe('found a')
+      const [answer] = await readAll(provider, [ref('b')])
+      expect(gist(answer!)).toBe('LOGIN_REFUSED')
+      const {error} = answer as {readonly error: {readonly suggestions: readonly string[]}}
+      expect(error.suggestions.join('\n')).toMatch(/token_num_uses=0/)
+      expect(error.suggestions.join('\n')).not.toMatch(/capabilities/)
+      // the command of the message, through the API
+      await root('POST', 'auth/approle/role/myapp-ci', {token_num_uses: 0})
+      const {data} = (await root('GET', 'auth/approle/role/myapp-ci')) as {readonly data: Record<string, unknown>}
+      expect([data['token_num_uses'], data['token_policies']]).toEqual([0, ['myapp-read']])
+    },
+  )
+
+for (const {name, start, lacks} of bothServers)
+  it.skipIf(lacks !== undefined)(
     `keeps a short login alive on ${name}, and gives it back${lacks === undefined ? '' : ` (skipped: ${lacks})`}`,
     async () => {
       const server = await start()

@@ -68,7 +68,7 @@ function connect({url, prefix, header, mount, kv, mayBeKv1, tls, login}: Vault, 
   const typed = once(async (): Promise<Secret | undefined> => {
     const asks = (login?.method === 'userpass' || login?.method === 'ldap') && login.password === undefined
     if (!asks || host.ask === undefined || host.token !== undefined) return undefined
-    return host.ask(`Password of ${login.username ?? ''} for ${place}: `)
+    return host.ask(`Password of ${login.username ?? ''} for ${place}`)
   })
 
   let started: Promise<{readonly session: Session; readonly kv: Kv}> | undefined

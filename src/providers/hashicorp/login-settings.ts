@@ -78,13 +78,14 @@ export function loginProblems(method: Method, settings: Settings): readonly Prob
 }
 
 /**
- * What a login would send that nobody gave to envdrift: found on the machine, fetched, or asked of a person.
+ * What a login would send that must go to no address which a repository file alone names: a secret of long life that can be
+ * used elsewhere (a password, a SecretID), or what nobody gave to envdrift (found on the machine, fetched).
  *
- * A repository file alone could otherwise have it sent anywhere: no variable of a pipeline stands for "I want this".
+ * A pull request could otherwise have it sent anywhere: no variable of a pipeline stands for "I want this, and there".
  *
- * @returns as people know it, or `undefined` where somebody handed the credential over.
+ * @returns as people know it, or `undefined` for what somebody handed over for a run.
  */
-export function foundCredential(method: Method, settings: Settings): string | undefined {
+export function sentCredential(method: Method, settings: Settings): string | undefined {
   switch (method) {
     case 'jwt':
     case 'oidc':
@@ -93,11 +94,12 @@ export function foundCredential(method: Method, settings: Settings): string | un
         : undefined
     case 'kubernetes':
       return settings['jwt_file'] === undefined ? "the token of the pod's service account" : undefined
+    case 'approle':
+      return 'the SecretID of the AppRole'
     case 'userpass':
     case 'ldap':
-      return settings['password'] === undefined ? 'a password that somebody types' : undefined
+      return `the password for ${method}`
     case 'token':
-    case 'approle':
     case 'cert':
       return undefined
   }

@@ -1,7 +1,7 @@
 import type {Problem, ProviderSpec, Settings} from '../../core/provider-spec.ts'
 import {printable} from '../../core/text.ts'
 import {addressOf, isLoopback} from './address.ts'
-import {foundCredential, loginProblems, loginVariables, type Method} from './login-settings.ts'
+import {sentCredential, loginProblems, loginVariables, type Method} from './login-settings.ts'
 import {hasControl, isPlainPath, isReserved, withoutSlashes} from './path.ts'
 import {settings as known} from './settings.ts'
 import {booleanOf, clientVariable, durationMsOf, envOf, retriesOf, type Variable} from './variables.ts'
@@ -40,7 +40,7 @@ export const spec: ProviderSpec = {
     // For KV 1, which any path of Vault can be read as.
     if (['flag', 'environment', 'user'].includes(given.origins['kv_version'] ?? ''))
       settings['kv_version_of_machine'] = true
-    checkAddress(given, settings, foundCredential(method, settings), found)
+    checkAddress(given, settings, sentCredential(method, settings), found)
     checkTls(atServer, settings, found)
     checkPaths(atServer, settings, found)
     checkLimits(atServer, found)
@@ -163,8 +163,12 @@ function checkTls({env}: Given, settings: Record<string, Settings[string]>, {pro
 
 function checkPaths({env}: Given, settings: Record<string, Settings[string]>, {problems}: Findings): void {
   const namespace = slashless(settings['namespace'] ?? clientVariable(env, 'NAMESPACE')?.text)
-  if (namespace !== undefined && hasControl(namespace))
-    problems.push({setting: 'namespace', text: 'namespace holds a control character: write its path, like team/app'})
+  // It goes into a header, which holds nothing else.
+  if (namespace !== undefined && !/^[\u0020-\u007e]+$/.test(namespace))
+    problems.push({
+      setting: 'namespace',
+      text: 'namespace holds characters beyond ASCII, or control characters, which Vault takes in no header: put it into the address (https://vault.example.com:8200/v1/team) or use another one',
+    })
   delete settings['namespace']
   if (namespace !== undefined) settings['namespace'] = namespace
   for (const [key, example] of [
@@ -195,7 +199,7 @@ function checkPaths({env}: Given, settings: Record<string, Settings[string]>, {p
 function checkLimits({env}: Given, {problems}: Findings): void {
   const timeout = clientVariable(env, 'CLIENT_TIMEOUT')
   if (timeout !== undefined && durationMsOf(timeout.text) === undefined)
-    problems.push({text: `${timeout.name} must be a time like 60 or 30s: set it so, or unset it`})
+    problems.push({text: `${timeout.name} must be a time like 60 or 1m30s: set it so, or unset it`})
   const retries = clientVariable(env, 'MAX_RETRIES')
   if (retries !== undefined && retriesOf(retries.text) === undefined)
     problems.push({text: `${retries.name} must be a whole number up to 100: set it so, or unset it`})

@@ -40,11 +40,29 @@ export function booleanOf(text: string): boolean | undefined {
   return ['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text) ? false : undefined
 }
 
-/** VAULT_CLIENT_TIMEOUT in milliseconds: seconds, or a number with ms, s, m or h. @returns `undefined` for anything else. */
+/** Milliseconds of each unit of Go's time.ParseDuration. */
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}
+
+/** VAULT_CLIENT_TIMEOUT in milliseconds: seconds, or a duration of Go (`1m30s`, `1.5h`). @returns `undefined` for anything else. */
 export function durationMsOf(text: string): number | undefined {
-  const [, number = '', unit = 's'] = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(text) ?? []
-  const ms = Number(number) * {ms: 1, s: 1000, m: 60_000, h: 3_600_000}[unit as 'ms' | 's' | 'm' | 'h']
-  return number !== '' && ms > 0 ? ms : undefined
+  const number = String.raw`(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})`
+  const unit = Object.keys(unitMs)
+    .toSorted((one, other) => other.length - one.length)
+    .join('|')
+  const whole = /^\d{1,9}(?:\.\d{1,9})?$/.test(text) ? `${text}s` : text.replace(/^\+/, '')
+  if (!new RegExp(`^(?:${number}(?:${unit}))+$`).test(whole)) return undefined
+  const parts = [...whole.matchAll(new RegExp(`${number}(${unit})`, 'g'))]
+  const ms = parts.reduce((sum, [, amount = '', of = '']) => sum + Number(amount) * (unitMs[of] ?? 0), 0)
+  return ms > 0 ? ms : undefined
 }
 
 /** VAULT_MAX_RETRIES: how often a call is made again. @returns `undefined` for what is no whole number up to 100. */

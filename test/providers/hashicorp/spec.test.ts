@@ -2,6 +2,7 @@ import {describe, expect, it} from 'vitest'
 
 import type {Env, Origin, Settings} from '../../../src/core/provider-spec.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
+import {durationMsOf} from '../../../src/providers/hashicorp/variables.ts'
 
 const url = 'https://vault.example.com:8200'
 
@@ -43,7 +44,10 @@ describe('who may set what', () => {
     ["GitHub's token", {auth: 'oidc', role: 'myapp-ci'}],
     ['service account', {auth: 'kubernetes', role: 'myapp'}],
     ['password', {auth: 'userpass', username: 'alice'}],
+    ['password', {auth: 'userpass', username: 'alice', password: 'given'}],
     ['password', {auth: 'ldap', username: 'alice'}],
+    ['SecretID', {auth: 'approle', role_id: 'ci'}],
+    ['SecretID', {auth: 'approle', role_id: 'ci', secret_id: 'given'}],
   ]
   it.each(found)('C137 sends %s to no address that such a file alone names', (credential, settings) => {
     const [problem = ''] = problemsOf({url, ...settings})
@@ -58,7 +62,6 @@ describe('who may set what', () => {
   })
 
   it.each([
-    ['approle', {auth: 'approle', role_id: 'role'}, {VAULT_SECRET_ID: 'secret'}],
     ['a token that the pipeline hands over', {auth: 'jwt'}, {VAULT_ID_TOKEN: 'token'}],
     ['token', {}, {VAULT_TOKEN: 'token'}],
   ] as const)('C137 warns in CI of an address that nobody pins, with %s', (_, settings, env) => {
@@ -238,6 +241,11 @@ describe("variables of Vault's client, and of OpenBao's", () => {
 
   it.each([
     ['VAULT_CLIENT_TIMEOUT', 'soon'],
+    ['VAULT_CLIENT_TIMEOUT', '-1s'],
+    ['VAULT_CLIENT_TIMEOUT', '1m 30s'],
+    ['VAULT_CLIENT_TIMEOUT', '1d'],
+    ['VAULT_CLIENT_TIMEOUT', '30s5'],
+    ['VAULT_CLIENT_TIMEOUT', '0s'],
     ['VAULT_CLIENT_TIMEOUT', '0'],
     ['VAULT_MAX_RETRIES', '-1'],
     ['VAULT_MAX_RETRIES', 'many'],
@@ -245,6 +253,33 @@ describe("variables of Vault's client, and of OpenBao's", () => {
   ])('are said when they are wrong: %s=%s', (name, value) => {
     expect(problemsOf({}, {env: {VAULT_ADDR: url, [name]: value}})).toEqual([expect.stringContaining(name)])
   })
+
+  it.each([
+    ['60', 60_000],
+    ['1.5', 1500],
+    ['1m30s', 90_000],
+    ['1h2m3s4ms', 3_723_004],
+    ['1.5h', 5_400_000],
+    ['.5s', 500],
+    ['1.s', 1000],
+    ['+2s', 2000],
+    ['500us', 0.5],
+    ['500µs', 0.5],
+    ['90s', 90_000],
+  ])('read times as Go does: %s', (text, ms) => {
+    expect(durationMsOf(text)).toBeCloseTo(ms, 6)
+  })
+
+  it.each(['mañana', 'команда', 'a\nb', 'team/\u0000'])(
+    'and the namespace fits into a header: %j is said',
+    (namespace) => {
+      for (const problems of [
+        problemsOf({namespace}, {env: {VAULT_ADDR: url}}),
+        problemsOf({}, {env: {VAULT_ADDR: url, VAULT_NAMESPACE: namespace}}),
+      ])
+        expect(problems).toEqual([expect.stringContaining('namespace holds characters beyond ASCII')])
+    },
+  )
 
   it.each([{client_cert: '/c'}, {client_key: '/k'}])(
     'and settings want certificate and key together: %j',

@@ -13,11 +13,11 @@ export function wantsColor(stream: Stream, env: Env, noColorFlag: boolean): bool
   return stream.isTTY === true && env['TERM'] !== 'dumb'
 }
 
-/** Columns to wrap at: COLUMNS when it is a number, else the terminal's own, else none. */
+/** Columns to wrap at: COLUMNS when it is a number, else the terminal's own (80 where it doesn't know), else none. */
 export function widthOf(stream: Stream, env: Env): number {
   const columns = Number(env['COLUMNS'])
   if (Number.isInteger(columns) && columns >= 20) return columns
-  return stream.isTTY === true ? (stream.columns ?? 80) : Infinity
+  return stream.isTTY === true ? stream.columns || 80 : Infinity
 }
 
 /** Progress lines are for a person who watches: a terminal on stderr, outside CI. */

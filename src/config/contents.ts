@@ -233,6 +233,8 @@ function readNamed(own: Table, place: Place, reading: Reading): ReadonlyMap<stri
     }
     const {provider, ...rest} = value
     if (provider === undefined) {
+      for (const key of Object.keys(rest).filter((one) => closest(one, ['provider']) !== undefined))
+        reading.warnings.push({place: at(here, key), ...unknownKey(key, ['provider'], `[vaults.${name}]`)})
       wrong(reading, here, `[vaults.${name}] has no provider: add one of ${Object.keys(reading.specs).join(', ')}`)
       continue
     }
@@ -429,7 +431,8 @@ function readMappings(value: unknown, place: Place, reading: Reading): readonly 
   })
   for (const [key, {place: first, count}] of unknown) {
     const more = count === 1 ? '' : ` (and in ${count - 1} more mappings)`
-    reading.warnings.push({place: first, text: `${unknownText(key, [...mappingKeys], 'a mapping')}${more}`})
+    const {text, ...meaning} = unknownKey(key, mappingKeys, 'a mapping')
+    reading.warnings.push({place: first, text: text + more, ...meaning})
   }
   return found
 }
@@ -494,13 +497,16 @@ function warnUnknown(written: Table, known: readonly string[], place: Place, sec
   for (const key of Object.keys(written)) {
     if (known.includes(key)) continue
     const where = section === '' ? 'a configuration' : `[${section}]`
-    reading.warnings.push({place: at(place, key), text: unknownText(key, known, where)})
+    reading.warnings.push({place: at(place, key), ...unknownKey(key, known, where)})
   }
 }
 
-function unknownText(key: string, known: readonly string[], where: string): string {
+function unknownKey(key: string, known: readonly string[], where: string): {readonly text: string; meant?: string} {
   const near = closest(key, known)
-  return `unknown key "${printable(key.slice(0, 80))}" in ${where}: ${near === undefined ? 'it has no effect' : `did you mean ${near}?`}`
+  const said = `unknown key "${printable(key.slice(0, 80))}" in ${where}`
+  return near === undefined
+    ? {text: `${said}: it has no effect`}
+    : {text: `${said}: did you mean ${near}?`, meant: near}
 }
 
 const at = ({file, path}: Place, key: string | number): Place => ({file, path: [...path, key]})

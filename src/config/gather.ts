@@ -7,7 +7,7 @@ import type {ConfigFlags, ProviderSpecs} from './config.ts'
 import type {Contents} from './contents.ts'
 import {isAddress, providerProblem, readContents, readSettingText, readSyncVariable} from './contents.ts'
 import type {Remarks} from './mistakes.ts'
-import {throwMistakes} from './mistakes.ts'
+import {throwMistakes, typosOf} from './mistakes.ts'
 import {repositoryOf} from './reach.ts'
 import type {Draft, Routes} from './routing.ts'
 import {defaultVault, draftOf} from './routing.ts'
@@ -192,8 +192,11 @@ function chooseProvider(
       return undefined
     }
   }
-  // A mistyped provider was said already, and is no reason to guess another one.
+  // A mistyped provider is no reason to guess another one, whether its value is mistyped (said already) or its key.
   if (remarks.mistakes.some(({place}) => place?.path.at(-1) === 'provider')) return undefined
+  const typos = typosOf(['vault', 'provider', ...Object.keys(specs)], remarks)
+  remarks.mistakes.push(...typos)
+  if (typos.length > 0) return undefined
   if (contents[0]?.file.format !== 'pair') return 'azure'
   remarks.mistakes.push({
     place: {file: contents[0].file, path: []},

@@ -58,13 +58,19 @@ function positionsIn(text: string): ReadonlyMap<string, Position> {
     value([...path, ...names], node.value)
   }
   try {
-    for (const node of parseTOML(text).body[0].body) {
+    const parsed = parseTOML(text).body[0].body
+    for (const node of parsed) {
       if (node.type === 'TOMLKeyValue') keyValue([], node)
       else {
         if (node.resolvedKey.length > deepest) continue
         note(node.resolvedKey, node.key)
         for (const pair of node.body) keyValue(node.resolvedKey, pair)
       }
+    }
+    // A table without a header of its own, and a list of tables, stand where a header first speaks of them.
+    for (const node of parsed) {
+      if (node.type !== 'TOMLTable' || node.resolvedKey.length > deepest) continue
+      node.resolvedKey.forEach((_, index) => note(node.resolvedKey.slice(0, index), node.key))
     }
   } catch {
     // The two parsers disagree about a corner of the grammar. The mistake is told all the same, only without its line.

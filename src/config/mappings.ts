@@ -9,7 +9,9 @@ import type {Contents, Written} from './contents.ts'
 import type {Gathered} from './gather.ts'
 import {overrides} from './gather.ts'
 import type {MistakeCode} from './mistakes.ts'
+import {typosOf} from './mistakes.ts'
 import type {Pair} from './pair-txt.ts'
+import {emptyPattern} from './patterns.ts'
 import type {Draft, Routes} from './routing.ts'
 import {routeOf, splitPairName} from './routing.ts'
 import type {MappingWritten, SyncWritten} from './schema.ts'
@@ -25,16 +27,21 @@ export function selectByProfile(
   {flags, port, remarks}: Gathered,
 ): Selection {
   if (mappings.length === 0) {
-    // Broken mappings are no mappings, and said already.
+    // Broken mappings are no mappings, and said already; mistyped tables are said now.
+    remarks.mistakes.push(...typosOf(['vault', 'sync', 'mappings', 'patterns'], remarks))
     if (remarks.mistakes.length > 0) return {selected: [], unselected: []}
     const what =
       file.format === 'pair'
         ? 'not one line secret-name=folder'
         : patterns.length === 0
           ? 'no [[vault.sync.mappings]]'
-          : 'no [[vault.sync.mappings]], and its patterns find no env file'
+          : `no [[vault.sync.mappings]], and ${patterns.map(emptyPattern).join(', ')}`
     throw new EnvdriftError('NOTHING_TO_DO', `${file.shown} has ${what}, so there is nothing to sync`, {
-      suggestions: ['Add a mapping: which secret of the vault belongs into which folder.'],
+      suggestions: [
+        patterns.length === 0
+          ? 'Add a mapping: which secret of the vault belongs into which folder.'
+          : 'Correct env_files: it is relative to the folder of this file.',
+      ],
     })
   }
   const typed = flags.profile?.trim()

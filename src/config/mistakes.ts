@@ -17,6 +17,8 @@ export type Remark = {
   readonly place?: Place | undefined
   readonly line?: number
   readonly code?: MistakeCode
+  /** Of an unknown key: the one that it most likely is. */
+  readonly meant?: string
 }
 
 /** What a reading collects, so that all of it can be said at once. */
@@ -35,24 +37,36 @@ const precedence: readonly MistakeCode[] = [
 
 /**
  * @throws EnvdriftError with all the mistakes, each with its line and column; nothing when there are none. What would only
- *   have been a warning (a mistyped key) may be what is missing elsewhere: it comes before the general advice.
+ *   have been a warning comes before the general advice. A mistyped key whose right name a mistake speaks of is what
+ *   probably is wrong, and comes first of all.
  */
 export async function throwMistakes({mistakes, warnings}: Remarks): Promise<void> {
   if (mistakes.length === 0) return
   const codes = new Set(mistakes.map(({code = 'CONFIG_INVALID'}) => code))
   const code = precedence.find((one) => codes.has(one)) ?? 'CONFIG_INVALID'
-  const lines = await describe(mistakes)
-  const rest = mistakes.length > maxShown ? [`and ${mistakes.length - maxShown} more`] : []
+  const typos = code === 'CONFIG_INVALID' ? warnings.filter((one) => explains(one, mistakes)) : []
+  const consequences = mistakes.filter((one) => !typos.includes(one))
+  const lines = [...(await describe(typos)), ...(await describe(consequences))]
+  const rest = lines.length > maxShown ? [`and ${lines.length - maxShown} more`] : []
   const advice = suggestionFor(code)
-  const [first, ...others] = [...(await describe(warnings)).slice(0, maxShown), advice]
+  const others = await describe(warnings.filter((one) => !typos.includes(one) && !mistakes.includes(one)))
+  const [first, ...further] = [...others.slice(0, maxShown), advice]
   throw new EnvdriftError(
     code,
     lines.length === 1
       ? lines[0]!
-      : [`${mistakes.length} mistakes in the configuration:`, ...lines.slice(0, maxShown), ...rest].join('\n  '),
-    {suggestions: [first, ...others]},
+      : [`${lines.length} mistakes in the configuration:`, ...lines.slice(0, maxShown), ...rest].join('\n  '),
+    {suggestions: [first, ...further]},
   )
 }
+
+/** Is this a mistyped key, and does a mistake speak of what it should have been? */
+const explains = ({meant}: Remark, mistakes: readonly Remark[]): boolean =>
+  meant !== undefined && mistakes.some(({text}) => text.toLowerCase().includes(meant.toLowerCase()))
+
+/** The unknown keys that should have been one of these. */
+export const typosOf = (wanted: readonly string[], {warnings}: Remarks): readonly Remark[] =>
+  warnings.filter(({meant}) => meant !== undefined && wanted.includes(meant))
 
 /** Each remark as `file:line:column: text`, or as much of that as is known, in the order of the file. */
 export async function describe(remarks: readonly Remark[]): Promise<readonly string[]> {

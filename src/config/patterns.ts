@@ -47,7 +47,7 @@ async function mappingsOf(
     remarks.warnings.push({
       place,
       ...(line === undefined ? {} : {line}),
-      text: `pattern ${number} finds no env file: ${globs.map((glob) => printable(glob)).join(', ')}`,
+      text: emptyPattern({pattern, number}),
     })
   }
   return files.flatMap((path): readonly Written[] => {
@@ -82,6 +82,12 @@ async function mappingsOf(
       },
     ]
   })
+}
+
+/** That a pattern finds nothing, with its line where the words around don't have it. */
+export function emptyPattern({pattern, number, line}: Pick<WrittenPattern, 'pattern' | 'number' | 'line'>): string {
+  const where = line === undefined ? '' : ` (line ${line})`
+  return `pattern ${number}${where} finds no env file: ${pattern.env_files.map((glob) => printable(glob)).join(', ')}`
 }
 
 /** Keys files, backups and examples. `vault.env` is an env file like another where somebody's pattern finds it. */

@@ -64,7 +64,7 @@ export function routeOf(vaultName: string | undefined, routes: Routes): Route {
   }
   // Where names don't route, the default name is a label of the default vault, and says the same in a mapping.
   if (vaultName === undefined || vaultName === defaultVaultName) return {draft: base}
-  const near = closest(vaultName, named.keys())
+  const near = closest(vaultName, [...named.keys()])
   const remedy = near === undefined ? `declare [vaults.${printable(vaultName)}]` : `did you mean "${near}"?`
   return {problem: `vault_name "${printable(vaultName)}" is declared nowhere: ${remedy}`}
 }

@@ -648,3 +648,66 @@ it('sends a mapping without a name to the declared default vault, not to that of
   expect(mappings.map(({ref}) => ref.vault)).toEqual(['team'])
   expect(vaults.get('team')?.settings).toMatchObject({region: 'eu-west-1'})
 })
+
+describe('a mistyped name is said first, as what probably is wrong', () => {
+  const local = 'provider = "local"\n'
+  it.each([
+    ['a table', `[valut]\n${local}`, 'envdrift.toml:1:2: unknown key "valut" in a configuration: did you mean vault?'],
+    [
+      'provider',
+      '[vault]\nprovdier = "local"\n',
+      'envdrift.toml:2:1: unknown key "provdier" in [vault]: did you mean provider?',
+    ],
+    [
+      'the table of a provider',
+      '[vault.azrue]\nvault_url = "https://myapp-vault.vault.azure.net/"\n',
+      'envdrift.toml:1:2: unknown key "azrue" in [vault]: did you mean azure?',
+    ],
+  ])('%s: no other provider is guessed and blamed', async (_, toml, message) => {
+    const {write, fail} = await makePlace()
+    await write('home/repo/envdrift.toml', toml + oneMapping)
+    const error = await fail()
+    expect(error).toMatchObject({code: 'CONFIG_INVALID', message})
+    expect(error.suggestions.join('\n')).not.toMatch(/Azure|did you mean/)
+  })
+
+  it('the list of mappings', async () => {
+    const {write, fail} = await makePlace()
+    await write('home/repo/envdrift.toml', `[vault]\n${local}${oneMapping.replace('mappings', 'maping')}`)
+    expect(await fail()).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: 'envdrift.toml:3:3: unknown key "maping" in [vault.sync]: did you mean mappings?',
+    })
+  })
+
+  it('a key of a mapping, before what is missing because of it', async () => {
+    const {write, fail} = await makePlace()
+    await write('home/repo/envdrift.toml', `[vault]\n${local}${oneMapping.replace('folder_path', 'folder')}`)
+    const error = await fail()
+    expect(error.message.split('\n')).toEqual([
+      '2 mistakes in the configuration:',
+      '  envdrift.toml:5:1: unknown key "folder" in a mapping: did you mean folder_path?',
+      expect.stringContaining('folder_path is missing'),
+    ])
+    expect(error.suggestions.join('\n')).not.toContain('did you mean')
+  })
+
+  it('the provider of a vault with a name', async () => {
+    const {write, fail} = await makePlace()
+    await write('home/repo/envdrift.toml', `[vault]\n${local}[vaults.pay]\nprovdier = "local"\n${oneMapping}`)
+    expect((await fail()).message.split('\n')[1]).toBe(
+      '  envdrift.toml:4:1: unknown key "provdier" in [vaults.pay]: did you mean provider?',
+    )
+  })
+
+  it('but not one that has nothing to do with the mistake', async () => {
+    const {write, fail} = await makePlace()
+    await write(
+      'home/repo/envdrift.toml',
+      `[vault]\n${local}[vault.sync]\nmax_worker = 3\nbackups = "x"\n${oneMapping}`,
+    )
+    const error = await fail()
+    expect(error.message).toMatch(/^envdrift\.toml:5:1: backups/)
+    expect(error.suggestions[0]).toContain('did you mean max_workers?')
+  })
+})

@@ -125,7 +125,8 @@ describe('a pattern', () => {
     expect(warnings).toEqual([expect.stringMatching(/envdrift\.toml:5:1: pattern 2 finds no env file: nowhere/)])
     const error = await (await placeWith(shop, nothing)).fail()
     expect(error.code).toBe('NOTHING_TO_DO')
-    expect(error.message).toContain('its patterns find no env file')
+    expect(error.message).toContain('pattern 1 (line 2) finds no env file: nowhere/*/.env')
+    expect(error.suggestions).toEqual([expect.stringMatching(/env_files.*relative to the folder of this file/)])
   })
 
   it.each([

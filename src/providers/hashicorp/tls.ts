@@ -27,15 +27,16 @@ export type TlsSettings = {
  */
 export async function tlsOptions(settings: TlsSettings, env: Env): Promise<AgentOptions> {
   const {caFile, caPath, clientCert, clientKey, serverName, skipVerify} = settings
-  const [ca, cert, key] = await Promise.all([
-    authorities(caFile, caPath, env),
+  // One after another, so that of several that can't be read the same one is named each time.
+  const ca = await authorities(caFile, caPath, env)
+  const cert =
     clientCert === undefined
       ? undefined
-      : textOf(clientCert, 'The client certificate', 'client_cert', 'VAULT_CLIENT_CERT'),
+      : await textOf(clientCert, 'The client certificate', 'client_cert', 'VAULT_CLIENT_CERT')
+  const key =
     clientKey === undefined
       ? undefined
-      : textOf(clientKey, 'The key of the client certificate', 'client_key', 'VAULT_CLIENT_KEY'),
-  ])
+      : await textOf(clientKey, 'The key of the client certificate', 'client_key', 'VAULT_CLIENT_KEY')
   return {
     ...(ca !== undefined && {ca: [...ca]}),
     ...(cert !== undefined && {cert}),

@@ -18,6 +18,6 @@ export async function plainFile(path: string): Promise<PlainFile> {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  NOT_A_FILE: 'is no regular file: a pipe, a device or a folder is not read',
+  NOT_A_FILE: 'is no regular file (a pipe, a device or a folder is not read)',
   FILE_TOO_LARGE: 'is larger than 1 MiB',
 }

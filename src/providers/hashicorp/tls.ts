@@ -80,8 +80,8 @@ async function regularFilesIn(directory: string): Promise<readonly string[]> {
 async function textOf(path: string, what: string, setting: string, variable: string): Promise<string> {
   const file = await plainFile(path)
   if (file.text !== undefined) return file.text
-  const why = file.isMissing ? 'could not be read' : file.why
-  throw unreadable(`${what} in ${printable(path)} ${why}`, setting, variable, file.cause)
+  const why = file.isMissing || file.why === 'could not be read' ? '' : `: it ${file.why}`
+  throw unreadable(`${what} in ${printable(path)} could not be read${why}`, setting, variable, file.cause)
 }
 
 function unreadable(message: string, setting: string, variable: string, cause: unknown): EnvdriftError {

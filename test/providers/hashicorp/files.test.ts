@@ -58,7 +58,7 @@ describe.skipIf(process.platform === 'win32')('a pipe where a file belongs', () 
   it('is refused at once as ~/.vault-token', async () => {
     execFileSync('mkfifo', [at('.vault-token')])
     expect(await read({}, {}, directory)).toBe(
-      'NOT_LOGGED_IN: The token file ~/.vault-token is no regular file: a pipe, a device or a folder is not read',
+      'NOT_LOGGED_IN: The token file ~/.vault-token is no regular file (a pipe, a device or a folder is not read)',
     )
   })
 

@@ -38,7 +38,7 @@ export async function coverageOf(
 
 /**
  * The file's real path if something in it is encrypted by dotenvx, or it carries a public key. A file that is too large
- * to look into may be one, and counts by its own path; a link to a device or out of the repository is none.
+ * to look into or closed to us may be one, and counts; a link to a device or out of the repository is none.
  */
 async function encryptedFile(path: string, repository: string, files: SyncPorts['files']): Promise<string | undefined> {
   try {
@@ -48,6 +48,16 @@ async function encryptedFile(path: string, repository: string, files: SyncPorts[
     return publicKeys.length + encrypted.length === 0 ? undefined : await files.realPath(path)
   } catch (error) {
     if (!(error instanceof EnvdriftError)) throw error
-    return error.code === 'FILE_TOO_LARGE' || error.code === 'FILE_UNREADABLE' ? path : undefined
+    return error.code === 'FILE_TOO_LARGE' || error.code === 'FILE_UNREADABLE' ? realPathOr(path, files) : undefined
+  }
+}
+
+/** The path without symlinks; the path itself where they can't be followed. */
+export async function realPathOr(path: string, {realPath}: Pick<SyncPorts['files'], 'realPath'>): Promise<string> {
+  try {
+    return await realPath(path)
+  } catch (error) {
+    if (error instanceof EnvdriftError) return path
+    throw error
   }
 }

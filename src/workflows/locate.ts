@@ -42,16 +42,18 @@ export async function locate(written: MappingConfig, config: Config, files: File
     ephemeral: written.ephemeral,
     required: written.required,
   })
+  let envFile: string | undefined
   try {
     await requireFolder(written, config, files)
-    const envFile = await findEnvFile(written, environment, config, files)
+    envFile = await findEnvFile(written, environment, config, files)
     if (envFile === undefined) return {kind: 'ready', mapping: base(), env: undefined}
     const read = await files.readAnyText(envFile, config.repository)
     if (read === undefined) return {kind: 'ready', mapping: base(), env: undefined}
     const scan = scanEnvFile(read.text)
     return {kind: 'ready', mapping: base({envFile, scan}), env: {...read, scan}}
   } catch (error) {
-    if (error instanceof EnvdriftError) return {kind: 'lost', mapping: base(), error}
+    if (error instanceof EnvdriftError)
+      return {kind: 'lost', mapping: base(envFile === undefined ? {} : {envFile}), error}
     throw error
   }
 }

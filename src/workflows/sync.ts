@@ -5,7 +5,7 @@ import {decide, type Mode} from '../core/plan.ts'
 import {apply, type Order} from './apply.ts'
 import {answerQuestions} from './ask.ts'
 import {refuseCollisions} from './collisions.ts'
-import {coverageOf} from './coverage.ts'
+import {coverageOf, realPathOr} from './coverage.ts'
 import {readVaults, type Vaults} from './fetch.ts'
 import {inTurns} from './in-turns.ts'
 import {judge} from './judge.ts'
@@ -103,5 +103,5 @@ async function namedFiles(
 ): Promise<ReadonlySet<string>> {
   const others = await inTurns(config.unselected, (written) => locate(written, config, files))
   const paths = [...located, ...others].flatMap(({mapping}) => (mapping.envFile === undefined ? [] : [mapping.envFile]))
-  return new Set(await inTurns(paths, files.realPath))
+  return new Set(await inTurns(paths, (path) => realPathOr(path, files)))
 }

@@ -390,6 +390,16 @@ describe('coverage', () => {
     expect((await sync(['--verify', '--ci', '--require-coverage'])).code).toBe(1)
   })
 
+  it('C124 counts a file that its mapping names and nobody can read as named, and its mapping as failed', async () => {
+    const {sync, workspace} = await makeUsualProject()
+    const text = workspace.read('svc/.env.production')
+    workspace.write('svc/.env.production', `${text}#${' '.repeat(1024 * 1024)}\n`)
+    const run = await sync(['--verify', '--ci'])
+    expect(run.code).toBe(1)
+    expect(run.stdout).toContain('svc - error')
+    expect(run.stderr + run.stdout).not.toContain('no mapping names it')
+  })
+
   it('C124 counts neither what git ignores nor another repository', async () => {
     const {sync, workspace, key} = await makeUsualProject()
     const text = encryptEnvFile('DOTENV_PUBLIC_KEY_PRODUCTION', key.publicKey, {A: '1'})

@@ -6,7 +6,12 @@ type OclifError = Error & {
   readonly oclif?: {readonly exit?: number | false}
   readonly parse?: unknown
   readonly args?: readonly unknown[]
+  /** Of flags that the command doesn't have: as typed. */
+  readonly flags?: readonly string[]
 }
+
+/** Commands of a later version. */
+const later = ['pull', 'push', 'init', 'doctor', 'exec', 'hook']
 
 /** An argument that a command declares: ours say what it is. */
 type Argument = {readonly name: string; readonly description: string}
@@ -33,9 +38,11 @@ function sentence({name, message, parse, args}: OclifError, commands: readonly s
   if (parse === undefined && isUnknownCommand(message)) {
     const typed = message.split(' ')[1]?.replaceAll(':', ' ') ?? ''
     const command = commands.find((one) => typed.startsWith(`${one} `))
-    return command === undefined
-      ? 'There is no such command'
-      : `envdrift ${command} takes no argument, and was given one`
+    if (command !== undefined) return `envdrift ${command} takes no argument, and was given one`
+    const first = typed.split(' ')[0]!
+    if (later.includes(first)) return `envdrift ${first} is not there yet: a later version has it`
+    // A word that is nearly one of ours is no secret.
+    return closest(typed, commands) === undefined ? 'There is no such command' : `There is no command ${typed}`
   }
   if (parse !== undefined && Array.isArray(args) && message.startsWith('Unexpected argument')) {
     return `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
@@ -52,16 +59,25 @@ function sentence({name, message, parse, args}: OclifError, commands: readonly s
     .trim()
 }
 
-function remedy({parse, message}: OclifError, commands: readonly string[]): string {
+function remedy({parse, message, flags}: OclifError, commands: readonly string[]): string {
+  const near = (flags ?? []).flatMap((flag) => closest(flag.replace(/^-+|=.*/g, ''), flagsOf(parse)) ?? [])
+  if (near.length > 0)
+    return `Did you mean ${near.map((name) => `--${name}`).join(' and ')}? --help shows what the command takes.`
   const [, id] = /^command (\S+) not found$/.exec(message) ?? []
   if (parse !== undefined || id === undefined) return 'Run the command with --help to see what it takes.'
   const typed = id.replaceAll(':', ' ')
   const whole = commands.find((command) => typed.startsWith(`${command} `))
   if (whole !== undefined) return `Run \`envdrift ${whole} --help\` to see what it takes.`
-  const near = closest(typed, commands)
-  return near === undefined
+  const command = closest(typed, commands)
+  return command === undefined || later.includes(typed.split(' ')[0]!)
     ? 'Run `envdrift --help` to see the commands.'
-    : `Did you mean \`envdrift ${near}\`? \`envdrift --help\` shows all commands.`
+    : `Did you mean \`envdrift ${command}\`? \`envdrift --help\` shows all commands.`
+}
+
+/** The flags of the command that was typed. */
+function flagsOf(parse: unknown): readonly string[] {
+  const {input} = (parse ?? {}) as {readonly input?: {readonly flags?: Readonly<Record<string, unknown>>}}
+  return Object.keys(input?.flags ?? {})
 }
 
 const isUnknownCommand = (message: string): boolean => /^command \S+ not found$/.test(message)

@@ -19,10 +19,18 @@ export function parseToml({text, shown}: SourceFile): Table {
       error instanceof TomlError
         ? [`:${error.line}:${error.column}`, error.message.split('\n')[0]!.replace('Invalid TOML document: ', '')]
         : ['', 'it is nested too deeply']
+    const guess = guessOf(what)
     throw new EnvdriftError('CONFIG_SYNTAX', `TOML syntax error in ${shown}${where}: ${printable(what)}`, {
-      suggestions: ['Correct that place; https://toml.io/en/v1.0.0 has the grammar.'],
+      suggestions: [...guess, 'Correct that place; https://toml.io/en/v1.0.0 has the grammar.'] as [string],
     })
   }
+}
+
+/** What most often is behind the parser's words. */
+function guessOf(what: string): readonly string[] {
+  if (/control characters are not allowed|unfinished string|expected comma/.test(what))
+    return ['Is a closing quote missing, there or before it?']
+  return what === 'invalid value' ? ['Write text in quotes: provider = "local".'] : []
 }
 
 export function isTable(value: unknown): value is Table {

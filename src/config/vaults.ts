@@ -31,7 +31,8 @@ export async function resolveVault(draft: Draft, gathered: Gathered): Promise<Va
   })
   const found: Remark[] = problems.map(({text, setting, code}) => ({
     text,
-    place: draft.placeOf(setting),
+    // What a client's own variable says stands in no file.
+    place: port.env[/^[A-Z0-9_]+(?= )/.exec(text)?.[0] ?? ''] === undefined ? draft.placeOf(setting) : undefined,
     ...(code === undefined ? {} : {code}),
   }))
   for (const [key, {reach}] of Object.entries(spec.settings)) {

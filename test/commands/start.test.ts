@@ -112,3 +112,18 @@ it('keeps tokens, passwords and private keys from the programs that an SDK start
   expect(names).toContain('AWS_ENDPOINT_URL')
   expect(names.filter((name) => Object.hasOwn(secrets, name))).toEqual([])
 })
+
+describe('a mistyped command line', () => {
+  it.each([
+    [['snyc'], '[ERROR] There is no command snyc\n', 'Did you mean `envdrift sync`?'],
+    [['pull'], '[ERROR] envdrift pull is not there yet: a later version has it\n', 'envdrift --help'],
+    [['sync', '--verfy'], '[ERROR] Nonexistent flag: --verfy\n', 'Did you mean --verify?'],
+    [['hvs.canary-of-a-token'], '[ERROR] There is no such command\n', 'envdrift --help'],
+  ])('%j is told what was meant', async (words, message, suggestion) => {
+    const workspace = makeWorkspace()
+    const {code, stderr} = await runInWorkspace([...program, ...words], {cwd: workspace.root})
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+    expect(stderr).toContain(suggestion)
+  })
+})

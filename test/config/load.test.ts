@@ -711,3 +711,22 @@ describe('a mistyped name is said first, as what probably is wrong', () => {
     expect(error.suggestions[0]).toContain('did you mean max_workers?')
   })
 })
+
+it.each([
+  ['[vault]\nprovider = "local\n', 'Is a closing quote missing, there or before it?'],
+  ['[vault]\nprovider = local\n', 'Write text in quotes: provider = "local".'],
+  ['[vault\n', 'Correct that place; https://toml.io/en/v1.0.0 has the grammar.'],
+])('says of %j what probably is wrong', async (toml, suggestion) => {
+  const {write, fail} = await makePlace()
+  await write('home/repo/envdrift.toml', toml)
+  const error = await fail()
+  expect(error.code).toBe('CONFIG_SYNTAX')
+  expect(error.suggestions[0]).toBe(suggestion)
+})
+
+it('a problem of a client’s own variable carries no place in the file', async () => {
+  const {write, fail} = await makePlace()
+  await write('home/repo/envdrift.toml', `[vault]\nprovider = "hashicorp"\n${oneMapping}`)
+  const error = await fail({}, {env: {VAULT_ADDR: '127.0.0.1:8299'}})
+  expect(error.message).toMatch(/^VAULT_ADDR/)
+})

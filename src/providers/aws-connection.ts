@@ -13,6 +13,8 @@ import type {Identity} from './provider.ts'
 /** What every service of AWS needs: one login, one set of connections and one pace for all clients of a vault. */
 export type AwsConnection = {
   readonly region: string
+  /** Nothing names a region: it is our default. */
+  readonly isDefaultRegion: boolean
   /** The service in a region, for messages. */
   readonly placeIn: (region: string) => string
   readonly login: AwsLogin
@@ -50,7 +52,8 @@ export async function connectAws(
 ): Promise<AwsConnection> {
   const profile = typeof settings['profile'] === 'string' ? {profile: settings['profile']} : {}
   const configured = settings['region'] ?? (host.env['AWS_REGION'] || host.env['AWS_DEFAULT_REGION'] || undefined)
-  const region = typeof configured === 'string' ? configured : await regionOf(profile).catch(() => 'us-east-1')
+  const named = typeof configured === 'string' ? configured : await regionOf(profile).catch(() => undefined)
+  const region = named ?? 'us-east-1'
   const placeIn = (where: string): string => `${service} in ${where}`
   const place = placeIn(region)
 
@@ -92,6 +95,7 @@ export async function connectAws(
 
   return {
     region,
+    isDefaultRegion: named === undefined,
     placeIn,
     login,
     pace: makePace(host.maxInFlight),

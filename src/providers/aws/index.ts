@@ -29,10 +29,11 @@ export const provider: ProviderDefinition = {
         const region = vault.regionOf(ref)
         const cli = (command: string) => `\`aws secretsmanager ${command} --region ${region}\``
         const word = shellWord(name)
+        const byDefault =
+          connection.isDefaultRegion && region === connection.region ? ', the default, as nothing names another,' : ''
         const remedies = [
+          `Check that secret_name ${word} and the region ${region}${byDefault} are right: ${cli('list-secrets')}. Another region is named with region in [vault.aws], --region or AWS_REGION.`,
           `Store it there: ${cli(`create-secret --name ${word} --secret-string file://KEY_FILE`)}.`,
-          `Check that secret_name ${word} and the region ${region} are right: ${cli('list-secrets')}.`,
-          'Name another region with region in [vault.aws], --region or AWS_REGION.',
         ] as const
         if (version === undefined) return remedies
         return [

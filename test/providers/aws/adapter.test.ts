@@ -44,11 +44,19 @@ describe('region', () => {
     const provider = await connect({region: 'eu-west-1'})
     expect(gist(await readOne(provider))).toBe('absent')
     expect(provider.remedies(ref('myapp-production'))).toEqual([
+      'Check that secret_name myapp-production and the region eu-west-1 are right: `aws secretsmanager list-secrets --region eu-west-1`. Another region is named with region in [vault.aws], --region or AWS_REGION.',
       'Store it there: `aws secretsmanager create-secret --name myapp-production --secret-string file://KEY_FILE --region eu-west-1`.',
-      'Check that secret_name myapp-production and the region eu-west-1 are right: `aws secretsmanager list-secrets --region eu-west-1`.',
-      'Name another region with region in [vault.aws], --region or AWS_REGION.',
     ])
     expect(provider.remedies(ref('myapp-production', 'RELEASE'))[0]).toContain('secret_version RELEASE')
+  })
+
+  it('C12 is said to be only the default where nothing names one', async () => {
+    await start()
+    const provider = await connect({})
+    expect(gist(await readOne(provider))).toBe('absent')
+    expect(provider.remedies(ref('myapp-production'))[0]).toContain(
+      'the region us-east-1, the default, as nothing names another, are right',
+    )
   })
 })
 

@@ -21,7 +21,7 @@ const notRun: Readonly<Record<string, string>> = {
   'README.md: npm ci && npm test': '.ci/run runs it, see below',
   'README.md: npm run servers -- install && npm run servers -- start && npm run test:servers':
     '.ci/run runs it, see below',
-  'README.md: npm ci': 'installs for the whole machine',
+  'README.md: node --version': 'installs for the whole machine',
   'CONTRIBUTING.md: npm ci': '.ci/run runs the same',
   'CONTRIBUTING.md: export PATH="$PWD/node_modules/.bin:$PATH"': 'sets up a shell',
   'CONTRIBUTING.md: ENVDRIFT_CONTRACT_TABLE=/tmp/seen.jsonl npm run test:servers':

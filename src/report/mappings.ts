@@ -23,16 +23,19 @@ export type MappingsReport = {
 export const mappingsResult = (report: MappingsReport): Result => ({
   reason: worstReason(report.rows.flatMap(({error}) => (error === undefined ? [] : [reasonOf(error)]))),
   document: document(report),
-  outputs: ({quiet}) => [
-    ...lines(report, quiet),
+  outputs: ({quiet, width}) => [
+    ...lines(report, quiet, width),
     ...(quiet || report.rows.length === report.total
       ? []
       : [{to: 'stderr', text: `${report.rows.length} of ${report.total} mappings\n`} as const]),
   ],
 })
 
-/** Columns: env file, key, secret, vault, where it is written. One line each, for grep. */
-function lines({rows, base}: MappingsReport, quiet: boolean): readonly Output[] {
+/**
+ * Columns: env file, key, secret, vault, where it is written. One line each, for grep; two where the terminal is too narrow
+ * for one of them.
+ */
+function lines({rows, base}: MappingsReport, quiet: boolean, width: number): readonly Output[] {
   const cells = rows
     .filter(({error}) => !quiet || error !== undefined)
     .map(({mapping, origin, error}) => ({
@@ -48,10 +51,13 @@ function lines({rows, base}: MappingsReport, quiet: boolean): readonly Output[] 
   const widths = [0, 1, 2, 3].map((column) =>
     cells.reduce((widest, {columns}) => Math.max(widest, columns[column]!.length), 0),
   )
+  const aligned = (columns: readonly string[]): string =>
+    columns.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  const isNarrow = cells.some(({columns}) => aligned(columns).length > width)
   return cells.map(({columns, error}) => ({
     to: 'stdout',
     text: [
-      columns.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
+      ...(isNarrow ? [columns.slice(0, 2).join('  '), `    ${columns.slice(2).join('  ')}`] : [aligned(columns)]),
       ...(error === undefined ? [] : [`    Error: ${shownMessage(error)}`, ...error.suggestions.map(arrow)]),
       '',
     ].join('\n'),

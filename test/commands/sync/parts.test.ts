@@ -112,6 +112,17 @@ describe('envdrift mappings', () => {
     expect(vault.requests()).toEqual([])
   })
 
+  it('takes two lines for each where the terminal is too narrow for one', async () => {
+    const {workspace, env} = await makeShop()
+    const {stdout} = await envdrift(['mappings'], {cwd: workspace.root, env: {...env, COLUMNS: '70'}})
+    expect(stdout.trimEnd().split('\n')).toEqual(
+      services.flatMap((name) => [
+        `services/${name}/.env.production  DOTENV_PRIVATE_KEY_PRODUCTION`,
+        `    team/app#${name}  default  pattern in line 6`,
+      ]),
+    )
+  })
+
   it('fails for a mapping whose folder is not there, and shows the others', async () => {
     const {workspace, env} = await makeShop()
     workspace.write(

@@ -106,15 +106,10 @@ function checkAddress(
       text: `url ${shown} is none of the addresses that this machine trusts (${machines.map((one) => printable(one)).join(', ')}), so it gets no token: add it to trusted_vaults in your user file or to ENVDRIFT_TRUSTED_VAULTS if you trust it`,
     })
   } else if (isOurs && !isPinned && machines.length === 0 && other === undefined) {
-    if (credential !== undefined) {
-      problems.push({
-        code: 'CONFIG_NOT_ALLOWED',
-        setting: 'url',
-        text: `url ${shown} is set by a file that a pull request can change, so it does not get ${credential}: set VAULT_ADDR or ENVDRIFT_TRUSTED_VAULTS, or list it in trusted_vaults of your user file, if you trust it`,
-      })
-    } else if (ci) {
+    // What lives longer than a token, or is fetched only to be sent there, is worth the word outside of CI, too.
+    if (ci || credential !== undefined) {
       warnings.push(
-        `The address ${shown} that receives the Vault token is set by a file that a pull request can change: set VAULT_ADDR or ENVDRIFT_TRUSTED_VAULTS in the pipeline to pin it.`,
+        `The address ${shown} that receives ${credential ?? 'the Vault token'} is set by a file that a pull request can change: set VAULT_ADDR or ENVDRIFT_TRUSTED_VAULTS ${ci ? 'in the pipeline' : 'on this machine'} to pin it.`,
       )
     }
   }

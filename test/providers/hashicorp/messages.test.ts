@@ -130,9 +130,9 @@ async function thrownBy(call: Promise<unknown>): Promise<EnvdriftError> {
 }
 
 /** What is wrong with a configuration, as an error would be. */
-function problemOf(settings: Settings, env: Env = {}): EnvdriftError {
+function problemOf(settings: Settings, env: Env = {}, trustedVaults: readonly string[] = []): EnvdriftError {
   const origins = Object.fromEntries(Object.keys(settings).map((key) => [key, 'repository' as const]))
-  const [problem] = spec.resolve({settings, origins, env, ci: false, trustedVaults: []}).problems
+  const [problem] = spec.resolve({settings, origins, env, ci: false, trustedVaults}).problems
   return new EnvdriftError(problem?.code ?? 'CONFIG_INVALID', problem?.text ?? '', {suggestions: ['-']})
 }
 
@@ -393,8 +393,8 @@ when('CONFIG_INVALID: a proxy of another kind', async ({words, read}) => {
 })
 when('CONFIG_INVALID: a setting of another login', () => problemOf({role: 'ci'}, {VAULT_ADDR: 'https://VAULT'}))
 when('CONFIG_INVALID: a login without its setting', () => problemOf({auth: 'approle'}, {VAULT_ADDR: 'https://VAULT'}))
-when('CONFIG_NOT_ALLOWED: a token that nobody handed over', () =>
-  problemOf({url: 'https://vault.example.com', auth: 'jwt', role: 'ci'}),
+when('CONFIG_NOT_ALLOWED: an address that this machine does not trust', () =>
+  problemOf({url: 'https://vault.example.com'}, {}, ['https://vault.corp.example']),
 )
 when('VAULT_ADDRESS_CONFLICT: two addresses', () =>
   problemOf({url: 'https://vault.example.com'}, {VAULT_ADDR: 'https://other.example.com'}),

@@ -49,17 +49,27 @@ describe('who may set what', () => {
     ['SecretID', {auth: 'approle', role_id: 'ci'}],
     ['SecretID', {auth: 'approle', role_id: 'ci', secret_id: 'given'}],
   ]
-  it.each(found)('C137 sends %s to no address that such a file alone names', (credential, settings) => {
-    const [problem = ''] = problemsOf({url, ...settings})
-    expect(problem).toMatch(/^CONFIG_NOT_ALLOWED url /)
-    expect(problem).toContain(credential)
-    // the machine agrees, in each way that it can
-    expect(problemsOf({url, ...settings}, {env: {VAULT_ADDR: url}})).toEqual([])
-    expect(problemsOf({url, ...settings}, {trustedVaults: [url]})).toEqual([])
-    expect(problemsOf({url, ...settings}, {origins: {url: 'environment'}})).toEqual([])
-    expect(problemsOf({url, ...settings}, {origins: {url: 'user'}})).toEqual([])
-    expect(problemsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([])
-  })
+  it.each(found)(
+    'C137 warns of an address for %s that such a file alone names, in CI or not',
+    (credential, settings) => {
+      const warningsOf = (...given: Parameters<typeof resolve>) => resolve(...given).warnings
+      for (const ci of [true, false]) {
+        expect(problemsOf({url, ...settings}, {ci})).toEqual([])
+        const [warning = ''] = warningsOf({url, ...settings}, {ci})
+        expect(warning).toContain(credential)
+        expect(warning).toContain('ENVDRIFT_TRUSTED_VAULTS')
+      }
+      // the machine agrees, in each way that it can
+      expect(warningsOf({url, ...settings}, {env: {VAULT_ADDR: url}})).toEqual([])
+      expect(warningsOf({url, ...settings}, {trustedVaults: [url]})).toEqual([])
+      expect(warningsOf({url, ...settings}, {origins: {url: 'environment'}})).toEqual([])
+      expect(warningsOf({url, ...settings}, {origins: {url: 'user'}})).toEqual([])
+      expect(warningsOf(settings, {env: {VAULT_ADDR: url}})).toEqual([])
+      // and where it names another one, nothing is sent
+      const elsewhere = {trustedVaults: ['https://other.example.com']}
+      expect(problemsOf({url, ...settings}, elsewhere)).toEqual([expect.stringMatching(/^CONFIG_NOT_ALLOWED url /)])
+    },
+  )
 
   it.each([
     ['a token that the pipeline hands over', {auth: 'jwt'}, {VAULT_ID_TOKEN: 'token'}],

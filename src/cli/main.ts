@@ -30,7 +30,8 @@ export async function main(argv: readonly string[], {root, packageJson}: Layout)
   let commands: readonly string[] = []
   try {
     refuseNodeDebug()
-    const config = await Config.load({root, pjson: packageJson as never})
+    // We have no plugins; oclif would look for some in the home directory, and warn where that is closed to us.
+    const config = await Config.load({root, pjson: packageJson as never, userPlugins: false, devPlugins: false})
     commands = config.commandIDs.map((id) => id.replaceAll(':', ' '))
     await run([...argv], config)
   } catch (error) {

@@ -127,3 +127,13 @@ describe('a mistyped command line', () => {
     expect(stderr).toContain(suggestion)
   })
 })
+
+it('a home directory that can’t be used is no reason for a warning of the framework', async () => {
+  const workspace = makeWorkspace()
+  workspace.write('data/envdrift/package.json', 'no package at all')
+  const {stderr} = await runInWorkspace([...program, 'snyc'], {
+    cwd: workspace.root,
+    env: {XDG_DATA_HOME: workspace.path('data')},
+  })
+  expect(stderr).toMatch(/^\[ERROR\] There is no command snyc\n/)
+})

@@ -27,10 +27,11 @@ export const provider: ProviderDefinition = {
         const region = vault.regionOf(ref)
         const cli = (command: string) => `\`aws ssm ${command} --region ${region}\``
         const word = shellWord(name)
+        const byDefault =
+          connection.isDefaultRegion && region === connection.region ? ', the default, as nothing names another,' : ''
         const remedies = [
+          `Check that secret_name ${word} and the region ${region}${byDefault} are right: ${cli('describe-parameters')}. Another region is named with region in [vault.aws-ssm], --region or AWS_REGION.`,
           `Store it there: ${cli(`put-parameter --type SecureString --name ${word} --value file://KEY_FILE`)}.`,
-          `Check that secret_name ${word} and the region ${region} are right: ${cli('describe-parameters')}.`,
-          'Name another region with region in [vault.aws-ssm], --region or AWS_REGION.',
         ] as const
         if (version === undefined) return remedies
         return [

@@ -262,13 +262,18 @@ describe('writing', () => {
   })
 })
 
+it('what is not there is said to be missed in a region that is only the default, where nothing names one', async () => {
+  await start()
+  const {remedies} = await connect({})
+  expect(remedies(ref('/team/key'))[0]).toContain('the region us-east-1, the default, as nothing names another, are')
+})
+
 it('what is not there comes with the lines that store it and look for it', async () => {
   await start()
   const {remedies} = await connect({region: 'eu-west-1'})
   expect(remedies(ref('/team/key', '3'))).toEqual([
     'Check secret_version 3: `aws ssm get-parameter-history --name /team/key --region eu-west-1`.',
+    'Check that secret_name /team/key and the region eu-west-1 are right: `aws ssm describe-parameters --region eu-west-1`. Another region is named with region in [vault.aws-ssm], --region or AWS_REGION.',
     'Store it there: `aws ssm put-parameter --type SecureString --name /team/key --value file://KEY_FILE --region eu-west-1`.',
-    'Check that secret_name /team/key and the region eu-west-1 are right: `aws ssm describe-parameters --region eu-west-1`.',
-    'Name another region with region in [vault.aws-ssm], --region or AWS_REGION.',
   ])
 })

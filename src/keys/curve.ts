@@ -9,9 +9,12 @@ export type Opened =
 /** The two things that we need of secp256k1. Private keys are 64 hex digits, public keys 66 (compressed). */
 export type Curve = {
   readonly publicKey: (privateKey: string) => string
-  /** @param ciphertext - with its prefix `encrypted:`. */
-  readonly open: (privateKey: string, ciphertext: string) => Opened
+  /** Opens any number of values with one key; made once for each key, which costs as much as opening a value. */
+  readonly opener: (privateKey: string) => Opener
 }
+
+/** @param ciphertext - with its prefix `encrypted:`. */
+export type Opener = (ciphertext: string) => Opened
 
 /** What an encrypted value starts with; in lower case only. */
 export const ciphertextPrefix = 'encrypted:'
@@ -29,7 +32,7 @@ export async function loadCurve(available: readonly string[] = getCurves()): Pro
   const {default: primitives} = await import('@dotenvx/primitives')
   return {
     publicKey: (privateKey) => primitives.derive(privateKey),
-    open(privateKey, ciphertext) {
+    opener: (privateKey) => (ciphertext) => {
       if (envelopeOf(ciphertext) === undefined) return {kind: 'malformed'}
       try {
         return {kind: 'opened', text: primitives.decrypt(privateKey, ciphertext)}
@@ -47,39 +50,43 @@ const nodeCurve: Curve = {
     ecdh.setPrivateKey(privateKey, 'hex')
     return ecdh.getPublicKey('hex', 'compressed')
   },
-  open(privateKey, ciphertext) {
-    const envelope = envelopeOf(ciphertext)
-    if (envelope === undefined) return {kind: 'malformed'}
+  opener(privateKey) {
     const ecdh = createECDH('secp256k1')
     ecdh.setPrivateKey(privateKey, 'hex')
-    let x: Buffer
-    try {
-      x = ecdh.computeSecret(envelope.point)
-    } catch {
-      return {kind: 'malformed'} // not a point of the curve
-    }
-    // computeSecret gives the shared point's X only. Both points with that X are tried: the tag tells which is right.
-    for (const parity of [2, 3]) {
-      const shared = ECDH.convertKey(
-        Buffer.concat([Buffer.of(parity), x]),
-        'secp256k1',
-        undefined,
-        undefined,
-        'uncompressed',
-      )
-      const secret = Buffer.concat([envelope.point, shared as Buffer])
-      const key = Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), Buffer.alloc(0), 32))
-      const decipher = createDecipheriv('aes-256-gcm', key, envelope.nonce, {authTagLength: tagBytes})
-      decipher.setAuthTag(envelope.tag)
-      const start = decipher.update(envelope.data)
-      try {
-        return {kind: 'opened', text: Buffer.concat([start, decipher.final()]).toString('utf8')}
-      } catch {
-        // the tag doesn't fit: the other parity, or another key
-      }
-    }
-    return {kind: 'wrong-key'}
+    return (ciphertext) => openWith(ecdh, ciphertext)
   },
+}
+
+function openWith(ecdh: ECDH, ciphertext: string): Opened {
+  const envelope = envelopeOf(ciphertext)
+  if (envelope === undefined) return {kind: 'malformed'}
+  let x: Buffer
+  try {
+    x = ecdh.computeSecret(envelope.point)
+  } catch {
+    return {kind: 'malformed'} // not a point of the curve
+  }
+  // computeSecret gives the shared point's X only. Both points with that X are tried: the tag tells which is right.
+  for (const parity of [2, 3]) {
+    const shared = ECDH.convertKey(
+      Buffer.concat([Buffer.of(parity), x]),
+      'secp256k1',
+      undefined,
+      undefined,
+      'uncompressed',
+    )
+    const secret = Buffer.concat([envelope.point, shared as Buffer])
+    const key = Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), Buffer.alloc(0), 32))
+    const decipher = createDecipheriv('aes-256-gcm', key, envelope.nonce, {authTagLength: tagBytes})
+    decipher.setAuthTag(envelope.tag)
+    const start = decipher.update(envelope.data)
+    try {
+      return {kind: 'opened', text: Buffer.concat([start, decipher.final()]).toString('utf8')}
+    } catch {
+      // the tag doesn't fit: the other parity, or another key
+    }
+  }
+  return {kind: 'wrong-key'}
 }
 
 /** @returns `undefined` for what is too short, or doesn't start with an uncompressed point: no key opens that. */

@@ -3,7 +3,7 @@ import {setImmediate} from 'node:timers/promises'
 import {EnvdriftError} from '../core/errors.ts'
 import {printable} from '../core/text.ts'
 import {scanAssignments} from './assignments.ts'
-import {ciphertextPrefix, type Curve, loadCurve, type Opened} from './curve.ts'
+import {ciphertextPrefix, loadCurve, type Opened, type Opener} from './curve.ts'
 import {type EnvFileScan, isPublicKeyName} from './env-file.ts'
 import type {PrivateKey} from './private-key.ts'
 
@@ -40,12 +40,12 @@ const valuesAtOnce = 16
 export async function checkDecryption(scan: EnvFileScan, key: PrivateKey, signal?: AbortSignal): Promise<Decryption> {
   const values = scan.encrypted.length
   if (values === 0) return {kind: scan.sops ? 'sops' : 'nothing-encrypted'}
-  const curve = await loadCurve()
+  const openers = await openersOf(key)
   const failures: DecryptionFailure[] = []
   for (const [index, {name, line, ciphertext}] of scan.encrypted.entries()) {
     if (index % valuesAtOnce === 0) await setImmediate()
     signal?.throwIfAborted()
-    const {kind} = openWith(curve, key, ciphertext)
+    const {kind} = openWith(openers, ciphertext)
     if (kind !== 'opened') failures.push({name, line, why: kind})
   }
   const [first, ...rest] = failures
@@ -65,12 +65,12 @@ export async function decryptValues(
   text: string,
   key: PrivateKey | undefined,
 ): Promise<{readonly values: Readonly<Record<string, string>>}> {
-  const curve = await loadCurve()
+  const openers = await openersOf(key)
   const values = Object.create(null) as Record<string, string>
   const closed = new Set<string>()
   for (const {name, value, quote} of scanAssignments(text)) {
     if (isPublicKeyName(name)) continue
-    const plain = value.startsWith(ciphertextPrefix) ? textOf(openWith(curve, key, value)) : value
+    const plain = value.startsWith(ciphertextPrefix) ? textOf(openWith(openers, value)) : value
     if (plain === undefined) closed.add(name)
     // dotenvx's last step: `\\$` is how a dollar sign is written that doesn't expand
     else values[name] = quote === "'" ? plain : plain.replaceAll(String.raw`\$`, '$')
@@ -85,10 +85,15 @@ function textOf(opened: Opened): string | undefined {
   return opened.kind === 'opened' ? opened.text : undefined
 }
 
+async function openersOf(key: PrivateKey | undefined): Promise<readonly Opener[]> {
+  const curve = await loadCurve()
+  return (key?.parts ?? []).map((part) => curve.opener(part.reveal()))
+}
+
 /** Opened by the first part that can. What is malformed is so whatever the key. */
-function openWith(curve: Curve, key: PrivateKey | undefined, ciphertext: string): Opened {
-  for (const part of key?.parts ?? []) {
-    const opened = curve.open(part.reveal(), ciphertext)
+function openWith(openers: readonly Opener[], ciphertext: string): Opened {
+  for (const open of openers) {
+    const opened = open(ciphertext)
     if (opened.kind !== 'wrong-key') return opened
   }
   return {kind: 'wrong-key'}

@@ -250,7 +250,7 @@ describe('the curve', () => {
           change,
           ({key, value, text}, other, right, changed) => {
             const [used, given] = [right ? key : other, changed(value)]
-            const opened = node.open(used, given)
+            const opened = node.opener(used)(given)
             expect(opened.kind === 'opened' ? opened.text : undefined).toBe(byDotenvx(used, given))
             const mustOpen = used === key && given === value
             expect(mustOpen && (opened.kind !== 'opened' || opened.text !== text)).toBe(false)
@@ -259,14 +259,17 @@ describe('the curve', () => {
         {numRuns: 500},
       )
       for (const {key, text, value} of sealed.slice(0, 4)) {
-        expect(fallback.open(key, value)).toEqual({kind: 'opened', text})
-        expect(fallback.open(keys[3]!, value)).toEqual({kind: 'wrong-key'})
-        expect(fallback.open(key, damaged(value, 40))).toEqual({kind: 'malformed'})
+        expect(fallback.opener(key)(value)).toEqual({kind: 'opened', text})
+        expect(fallback.opener(keys[3]!)(value)).toEqual({kind: 'wrong-key'})
+        expect(fallback.opener(key)(damaged(value, 40))).toEqual({kind: 'malformed'})
       }
       // many round trips with the fast half alone: what dotenvx sealed, Node opens
       for (let i = 0; i < 250; i++) {
         const key = keys[i % keys.length]!
-        expect(node.open(key, seal(`value ${i}`, primitives.derive(key)))).toEqual({kind: 'opened', text: `value ${i}`})
+        expect(node.opener(key)(seal(`value ${i}`, primitives.derive(key)))).toEqual({
+          kind: 'opened',
+          text: `value ${i}`,
+        })
       }
     },
   )

@@ -3,19 +3,20 @@ import {relative, sep} from 'node:path'
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Coverage} from '../core/outcome.ts'
-import {scanEnvFile} from '../keys/env-file.ts'
+import {scanEnvFile, type EnvFileScan} from '../keys/env-file.ts'
 import {inTurns} from './in-turns.ts'
 import type {SyncPorts} from './ports.ts'
 
 /**
  * Count the encrypted env files of the repository, and name those that no mapping names: nothing would notice their drift.
  *
- * @param named - env files of all mappings, those of other profiles too; without symlinks.
+ * @param mapped.named - env files of all mappings, those of other profiles too; without symlinks.
+ * @param mapped.scans - what is in those that were read already, by their paths.
  * @returns `undefined` outside a git repository.
  */
 export async function coverageOf(
   {repository, coverage}: Config,
-  named: ReadonlySet<string>,
+  {named, scans}: {readonly named: ReadonlySet<string>; readonly scans: ReadonlyMap<string, EnvFileScan>},
   {git, files}: Pick<SyncPorts, 'git' | 'files'>,
 ): Promise<Coverage | undefined> {
   if (repository === undefined) {
@@ -26,7 +27,7 @@ export async function coverageOf(
   }
   const paths = await git.listEnvFiles(repository)
   const encrypted = await inTurns(paths, async (path) => {
-    const real = await encryptedFile(path, repository, files)
+    const real = await encryptedFile(path, scans.get(path), repository, files)
     return real === undefined ? [] : [{path, real}]
   })
   const all = encrypted.flat()
@@ -40,16 +41,30 @@ export async function coverageOf(
  * The file's real path if something in it is encrypted by dotenvx, or it carries a public key. A file that is too large
  * to look into or closed to us may be one, and counts; a link to a device or out of the repository is none.
  */
-async function encryptedFile(path: string, repository: string, files: SyncPorts['files']): Promise<string | undefined> {
+async function encryptedFile(
+  path: string,
+  known: EnvFileScan | undefined,
+  repository: string,
+  files: SyncPorts['files'],
+): Promise<string | undefined> {
   try {
-    const read = await files.readAnyText(path, repository)
-    if (read === undefined) return undefined
-    const {publicKeys, encrypted} = scanEnvFile(read.text)
+    const scan = known ?? (await scanOf(path, repository, files))
+    if (scan === undefined) return undefined
+    const {publicKeys, encrypted} = scan
     return publicKeys.length + encrypted.length === 0 ? undefined : await files.realPath(path)
   } catch (error) {
     if (!(error instanceof EnvdriftError)) throw error
     return error.code === 'FILE_TOO_LARGE' || error.code === 'FILE_UNREADABLE' ? realPathOr(path, files) : undefined
   }
+}
+
+async function scanOf(
+  path: string,
+  repository: string,
+  {readAnyText}: SyncPorts['files'],
+): Promise<EnvFileScan | undefined> {
+  const read = await readAnyText(path, repository)
+  return read === undefined ? undefined : scanEnvFile(read.text)
 }
 
 /** The path without symlinks; the path itself where they can't be followed. */

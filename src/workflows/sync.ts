@@ -1,6 +1,6 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
-import type {SyncReport} from '../core/outcome.ts'
+import type {Coverage, SyncReport} from '../core/outcome.ts'
 import {decide, type Mode} from '../core/plan.ts'
 import {apply, type Order} from './apply.ts'
 import {answerQuestions} from './ask.ts'
@@ -30,17 +30,23 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
   await refuseCollisions(located, config, files)
   const mappings = located.flatMap((one) => (one.kind === 'ready' ? [one.mapping] : []))
 
-  const [vaults, tracked, named] = await Promise.all([
-    readVaults(
-      mappings.map(({ref}) => ref),
-      config,
-      ports,
-    ),
-    refuseTracked(mappings, ports),
-    namedFiles(located, config, ports),
-  ])
+  // While vaults are asked, files are looked through.
+  const reading = readVaults(
+    mappings.map(({ref}) => ref),
+    config,
+    ports,
+  )
+  reading.catch(() => {})
+  const looking = Promise.all([refuseTracked(mappings, ports), lookThrough(located, config, ports)])
+  const [tracked, coverage] = await looking.catch(async (error: unknown) => {
+    await reading.then(
+      ({close}) => close(),
+      () => {},
+    )
+    throw error
+  })
+  const vaults = await reading
   try {
-    const coverage = await coverageOf(config, named, ports)
     const orders = await inTurns(located, (one) => orderOf(one, tracked, vaults, config, options, ports))
     const actions = await answerQuestions(
       orders.map(({action}) => action),
@@ -93,6 +99,22 @@ async function orderOf(
     if (error instanceof EnvdriftError) return {action: {kind: 'fail', mapping, error}, judgement: undefined}
     throw error
   }
+}
+
+/** Coverage, from what was read of the mapped env files already. */
+async function lookThrough(
+  located: readonly Located[],
+  config: Config,
+  ports: SyncPorts,
+): Promise<Coverage | undefined> {
+  const scans = new Map(
+    located.flatMap((one) =>
+      one.kind === 'ready' && one.env !== undefined && one.mapping.envFile !== undefined
+        ? [[one.mapping.envFile, one.env.scan] as const]
+        : [],
+    ),
+  )
+  return coverageOf(config, {named: await namedFiles(located, config, ports), scans}, ports)
 }
 
 /** The env files that any mapping names, those of other profiles too, without symlinks. */

@@ -27,7 +27,7 @@ export type AwsConnection = {
   readonly close: () => void
 }
 
-type ClientConfig = {
+export type ClientConfig = {
   readonly region: string
   readonly credentials: () => Promise<AwsCredentials>
   readonly requestHandler: AwsHttp

@@ -1,13 +1,10 @@
 import {EnvdriftError} from '../core/errors.ts'
 import {principalPlaceholder} from '../core/provider-spec.ts'
 import {shellWord} from '../core/shell-word.ts'
-import {type Asked, causeOf, isDenial, nameOf, sentenceOf} from './aws-errors.ts'
+import {type Doing, causeOf, isDenial, nameOf, sentenceOf} from './aws-errors.ts'
 
 /** What was refused. */
-export type Refused = Asked & {
-  readonly verb: 'read' | 'write'
-  /** Name or ARN of what was asked for. */
-  readonly secret: string
+export type Refused = Doing & {
   /** What the verb takes, most important first: `secretsmanager:GetSecretValue`. */
   readonly actions: readonly [string, ...string[]]
   /** What the actions are allowed on, as a policy names it; `account` is twelve digits, or `*` where it isn't known. */

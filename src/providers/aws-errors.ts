@@ -12,6 +12,13 @@ export type Asked = {
   readonly logInAgain: string
 }
 
+/** What was being done when the SDK threw; the same answer means different things. */
+export type Doing = Asked & {
+  /** Name or ARN of what was asked for. */
+  readonly secret: string
+  readonly verb: 'read' | 'write'
+}
+
 /**
  * Names of errors by what they mean. Those that every service of AWS may answer are in its API reference under "Common
  * Error Types"; the rest are names that STS and older endpoints use for the same.

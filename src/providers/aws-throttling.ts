@@ -5,7 +5,8 @@ import type {Pace} from './pace.ts'
 /** The SDK waits for a Retry-After, but at most so much longer than its own backoff says, in milliseconds. */
 const waitedBySdkMs = 5_000
 
-type Client = {
+/** Any client of the SDK. */
+export type ThrottledClient = {
   readonly middlewareStack: {
     // The SDK's own type has a parameter for each of its hundred commands.
     // oxlint-disable-next-line typescript/no-explicit-any
@@ -18,7 +19,7 @@ type Client = {
  * Retry-After whole: one that is longer than a call may take ends the call at once.
  */
 export function heedThrottling(
-  client: Client,
+  client: ThrottledClient,
   {pace, place, callTimeoutMs}: {readonly pace: Pace; readonly place: string; readonly callTimeoutMs: number},
 ): void {
   client.middlewareStack.add(

@@ -2,15 +2,8 @@ import {EnvdriftError} from '../../core/errors.ts'
 import {principalPlaceholder} from '../../core/provider-spec.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {denial} from '../aws-denial.ts'
-import {type Asked, causeOf, commonError, isDenial, nameOf, sentenceOf, statusOf} from '../aws-errors.ts'
+import {type Doing, causeOf, commonError, isDenial, nameOf, sentenceOf, statusOf} from '../aws-errors.ts'
 import {partitionOf} from '../aws-settings.ts'
-
-/** What was being done when the SDK threw; the same answer means different things. */
-export type Doing = Asked & {
-  /** Name or ARN of the parameter. */
-  readonly secret: string
-  readonly verb: 'read' | 'write'
-}
 
 /** The service's words for "there is no such parameter" and "no such version of it". */
 export const saysAbsent = (error: unknown): boolean =>

@@ -1,20 +1,16 @@
 import {shellWord} from '../../core/shell-word.ts'
-import {connectAws} from '../aws-connection.ts'
+import {openAwsVault} from '../aws-vault.ts'
 import type {Provider, ProviderDefinition} from '../provider.ts'
 import {makeEarlier} from './history.ts'
 import {makeRead} from './read.ts'
-import {makeVault} from './vault.ts'
 import {makeWrite} from './write.ts'
 
 /** Parameters of AWS Systems Manager, with the same logins as AWS Secrets Manager. */
 export const provider: ProviderDefinition = {
   async connect({settings}, host): Promise<Provider> {
     const sdk = await import('@aws-sdk/client-ssm')
-    const connection = await connectAws({settings, service: 'AWS SSM Parameter Store'}, host, async (profile) => {
-      const client = new sdk.SSMClient(profile)
-      return client.config.region().finally(() => client.destroy())
-    })
-    const vault = makeVault(sdk, connection, host)
+    const vault = await openAwsVault({settings, service: 'AWS SSM Parameter Store', sdk, Client: sdk.SSMClient}, host)
+    const {connection} = vault
 
     return {
       place: connection.placeIn(connection.region),

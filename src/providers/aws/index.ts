@@ -1,8 +1,7 @@
 import {shellWord} from '../../core/shell-word.ts'
-import {connectAws} from '../aws-connection.ts'
+import {openAwsVault} from '../aws-vault.ts'
 import type {Provider, ProviderDefinition} from '../provider.ts'
 import {makeEarlier, makeRead} from './read.ts'
-import {makeVault} from './vault.ts'
 import {makeWrite} from './write.ts'
 
 /**
@@ -12,11 +11,11 @@ import {makeWrite} from './write.ts'
 export const provider: ProviderDefinition = {
   async connect({settings}, host): Promise<Provider> {
     const sdk = await import('@aws-sdk/client-secrets-manager')
-    const connection = await connectAws({settings, service: 'AWS Secrets Manager'}, host, async (profile) => {
-      const client = new sdk.SecretsManagerClient(profile)
-      return client.config.region().finally(() => client.destroy())
-    })
-    const vault = makeVault(sdk, connection, host)
+    const vault = await openAwsVault(
+      {settings, service: 'AWS Secrets Manager', sdk, Client: sdk.SecretsManagerClient},
+      host,
+    )
+    const {connection} = vault
 
     return {
       place: connection.placeIn(connection.region),

@@ -1,4 +1,4 @@
-import type {GetSecretValueCommandOutput, SecretValueEntry} from '@aws-sdk/client-secrets-manager'
+import type {SecretValueEntry} from '@aws-sdk/client-secrets-manager'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
@@ -6,7 +6,7 @@ import {Secret} from '../../core/secret.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {isDenial, nameOf, statusOf} from '../aws-errors.ts'
-import {asEnvdriftError, readTogether, retryNote, withDeadline, type Answer, type Result} from '../in-flight.ts'
+import {asEnvdriftError, readTogether, withDeadline, type Answer, type Result} from '../in-flight.ts'
 import type {Fetched, Provider, Version} from '../provider.ts'
 import {badResponse, callError, saysAbsent} from './errors.ts'
 import {spec} from './spec.ts'
@@ -23,27 +23,23 @@ const batchSize = 20
 
 /** One GetSecretValue. @throws EnvdriftError */
 export async function readOne(vault: Vault, ref: SecretRef, abortSignal: AbortSignal): Promise<Answer> {
-  const {sdk, connection, clientIn, regionOf, doing, host} = vault
+  const {sdk, connection, clientIn, regionOf, doing, noteRetry} = vault
   // By itself, so that a role that refuses us is told from a secret that we may not read.
   await connection.login.credentials()
   try {
     const command = new sdk.GetSecretValueCommand({SecretId: ref.name, ...versionOf(ref)})
     const output = await clientIn(regionOf(ref)).send(command, {abortSignal})
-    noteRetry(output, vault)
+    noteRetry(output, regionOf(ref))
     return answerOf(output, ref, vault)
   } catch (error) {
     if (saysAbsent(error)) return {kind: 'absent'}
     throw callError(error, doing('read', ref))
   }
-
-  function noteRetry({$metadata}: GetSecretValueCommandOutput, {connection: {placeIn}}: Vault): void {
-    if (($metadata.attempts ?? 1) > 1) host.warn(retryNote(placeIn(regionOf(ref))))
-  }
 }
 
 /** Reads all of `refs`: in batches where they are wanted and allowed, one by one otherwise. */
 export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Provider['read'] {
-  const {sdk, connection, clientIn, regionOf, host, limits} = vault
+  const {sdk, connection, clientIn, regionOf, host, limits, noteRetry} = vault
   /** A run learns it once: who may not read in batches may not later either. */
   let isBatchRefused = false
 
@@ -60,7 +56,7 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
       do {
         const input = {SecretIdList: chunk.map(({name}) => name), ...(NextToken !== undefined && {NextToken})}
         const output = await clientIn(region).send(new sdk.BatchGetSecretValueCommand(input), {abortSignal})
-        if ((output.$metadata.attempts ?? 1) > 1) host.warn(retryNote(connection.placeIn(region)))
+        noteRetry(output, region)
         entries.push(...(output.SecretValues ?? []))
         // What is in output.Errors gets no result here: asked for alone, it says why by itself.
         NextToken = output.NextToken

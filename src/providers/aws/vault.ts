@@ -1,45 +1,6 @@
 import type * as SecretsManager from '@aws-sdk/client-secrets-manager'
 
-import type {SecretRef} from '../../core/mapping.ts'
-import type {Host} from '../../core/provider-spec.ts'
-import type {AwsConnection} from '../aws-connection.ts'
-import {regionOfArn} from '../aws-settings.ts'
-import {heedThrottling} from '../aws-throttling.ts'
-import type {CallLimits} from '../in-flight.ts'
-import type {Doing} from './errors.ts'
+import type {AwsVault} from '../aws-vault.ts'
 
-export type Sdk = typeof SecretsManager
-
-/** What reading and writing share: the SDK, a client for each region, and the words for what is being done. */
-export type Vault = {
-  readonly sdk: Sdk
-  readonly connection: AwsConnection
-  readonly host: Host
-  /** An ARN names its region; what is a plain name lies in the vault's. */
-  readonly regionOf: (ref: SecretRef) => string
-  readonly clientIn: (region: string) => SecretsManager.SecretsManagerClient
-  readonly doing: (verb: Doing['verb'], ref: SecretRef) => Doing
-  readonly limits: (signal: AbortSignal) => CallLimits
-}
-
-export function makeVault(sdk: Sdk, connection: AwsConnection, host: Host): Vault {
-  const clients = new Map<string, SecretsManager.SecretsManagerClient>()
-  const regionOf = ({name}: SecretRef): string => regionOfArn(name) ?? connection.region
-  const {callTimeoutMs} = host
-  return {
-    sdk,
-    connection,
-    host,
-    regionOf,
-    clientIn(region) {
-      const known = clients.get(region)
-      if (known !== undefined) return known
-      const client = new sdk.SecretsManagerClient(connection.clientConfig(region))
-      heedThrottling(client, {pace: connection.pace, place: connection.placeIn(region), callTimeoutMs})
-      clients.set(region, client)
-      return client
-    },
-    doing: (verb, ref) => ({...connection.asked(regionOf(ref)), verb, secret: ref.name}),
-    limits: (signal) => ({place: connection.placeIn(connection.region), callTimeoutMs, signal}),
-  }
-}
+/** Of AWS Secrets Manager. */
+export type Vault = AwsVault<typeof SecretsManager, SecretsManager.SecretsManagerClient>

@@ -1,4 +1,5 @@
 import {shellWord} from '../../core/shell-word.ts'
+import {awsRemedies} from '../aws-remedies.ts'
 import {openAwsVault} from '../aws-vault.ts'
 import type {Provider, ProviderDefinition} from '../provider.ts'
 import {makeEarlier} from './history.ts'
@@ -19,21 +20,13 @@ export const provider: ProviderDefinition = {
       write: makeWrite(vault),
       whoami: connection.whoami,
       remedies(ref) {
-        const {name, version} = ref
-        const region = vault.regionOf(ref)
-        const cli = (command: string) => `\`aws ssm ${command} --region ${region}\``
-        const word = shellWord(name)
-        const byDefault =
-          connection.isDefaultRegion && region === connection.region ? ', the default, as nothing names another,' : ''
-        const remedies = [
-          `Check that secret_name ${word} and the region ${region}${byDefault} are right: ${cli('describe-parameters')}. Another region is named with region in [vault.aws-ssm], --region or AWS_REGION.`,
-          `Store it there: ${cli(`put-parameter --type SecureString --name ${word} --value file://KEY_FILE`)}.`,
-        ] as const
-        if (version === undefined) return remedies
-        return [
-          `Check secret_version ${shellWord(version)}: ${cli(`get-parameter-history --name ${word}`)}.`,
-          ...remedies,
-        ]
+        const word = shellWord(ref.name)
+        return awsRemedies(ref, vault, {
+          table: 'aws-ssm',
+          list: 'aws ssm describe-parameters',
+          store: `aws ssm put-parameter --type SecureString --name ${word} --value file://KEY_FILE`,
+          versions: `aws ssm get-parameter-history --name ${word}`,
+        })
       },
       close: () => Promise.resolve(connection.close()),
     }

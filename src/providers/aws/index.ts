@@ -1,4 +1,5 @@
 import {shellWord} from '../../core/shell-word.ts'
+import {awsRemedies} from '../aws-remedies.ts'
 import {openAwsVault} from '../aws-vault.ts'
 import type {Provider, ProviderDefinition} from '../provider.ts'
 import {makeEarlier, makeRead} from './read.ts'
@@ -24,21 +25,13 @@ export const provider: ProviderDefinition = {
       write: makeWrite(vault),
       whoami: connection.whoami,
       remedies(ref) {
-        const {name, version} = ref
-        const region = vault.regionOf(ref)
-        const cli = (command: string) => `\`aws secretsmanager ${command} --region ${region}\``
-        const word = shellWord(name)
-        const byDefault =
-          connection.isDefaultRegion && region === connection.region ? ', the default, as nothing names another,' : ''
-        const remedies = [
-          `Check that secret_name ${word} and the region ${region}${byDefault} are right: ${cli('list-secrets')}. Another region is named with region in [vault.aws], --region or AWS_REGION.`,
-          `Store it there: ${cli(`create-secret --name ${word} --secret-string file://KEY_FILE`)}.`,
-        ] as const
-        if (version === undefined) return remedies
-        return [
-          `Check secret_version ${shellWord(version)}: ${cli(`list-secret-version-ids --secret-id ${word}`)}.`,
-          ...remedies,
-        ]
+        const word = shellWord(ref.name)
+        return awsRemedies(ref, vault, {
+          table: 'aws',
+          list: 'aws secretsmanager list-secrets',
+          store: `aws secretsmanager create-secret --name ${word} --secret-string file://KEY_FILE`,
+          versions: `aws secretsmanager list-secret-version-ids --secret-id ${word}`,
+        })
       },
       close: () => Promise.resolve(connection.close()),
     }

@@ -1,32 +1,18 @@
 /* What a person reads, for each code and situation: messages.golden.txt holds the texts, written as prose and reviewed as such. */
-import {globSync, readFileSync} from 'node:fs'
-import {join} from 'node:path'
-
 import {expect, it, onTestFinished, vi} from 'vitest'
 
-import type {Config} from '../../../src/config/config.ts'
-import {errorCodes, type EnvdriftError} from '../../../src/core/errors.ts'
+import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
-import {readVaults} from '../../../src/workflows/fetch.ts'
-import type {SyncPorts} from '../../../src/workflows/ports.ts'
 import {account, exampleCredentials} from '../../fakes/aws.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {everythingOf} from '../contract.ts'
+import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {connect, ref, signal, start} from './asking.ts'
 import type {AwsBed} from './bed.ts'
 import {startConnectProxy} from './connect-proxy.ts'
 
-const golden = readFileSync(join(import.meta.dirname, 'messages.golden.txt'), 'utf8')
-const blocks = new Map(
-  golden
-    .split(/^## /m)
-    .slice(1)
-    .map((block) => {
-      const [title = '', ...lines] = block.trimEnd().split('\n')
-      return [title, lines.join('\n')] as const
-    }),
-)
+const texts = goldenTexts(import.meta.dirname)
 
 const reader = `arn:aws:iam::${account}:role/myapp-reader`
 const keys = `aws_access_key_id = ${exampleCredentials.accessKeyId}\naws_secret_access_key = ${exampleCredentials.secretAccessKey}\n`
@@ -34,18 +20,8 @@ const sso = `[profile team]\nsso_session = team\nsso_account_id = ${account}\nss
 const eu = {region: 'eu-west-1'} as const
 
 /** What `sync` would say of a secret: a refusal names who was refused. */
-async function reading(settings: Settings = {}, host: Partial<Host> = {}, name = 'myapp-key'): Promise<EnvdriftError> {
-  const vault = {name: 'default', provider: 'aws', settings}
-  const config = {vaults: new Map([['default', vault]]), runTimeoutMs: 60_000} as unknown as Config
-  const ports = {
-    connect: () => connect({...eu, ...settings}, {callTimeoutMs: 5000, ...host}),
-    signal,
-    progress: () => {},
-  } as unknown as SyncPorts
-  const answer = (await readVaults([ref(name)], config, ports)).answer(ref(name))
-  if (answer.kind !== 'failed') throw new Error(`not a failure: ${answer.kind}`)
-  return answer.error
-}
+const reading = (settings: Settings = {}, host: Partial<Host> = {}, name = 'myapp-key'): Promise<EnvdriftError> =>
+  failureInSync(ref(name), () => connect({...eu, ...settings}, {callTimeoutMs: 5000, ...host}))
 
 async function writing(expected: string, settings: Settings = {}): Promise<EnvdriftError> {
   const provider = await connect({...eu, ...settings})
@@ -305,37 +281,20 @@ async function throughProxy(options: Parameters<typeof startConnectProxy>[0]): P
 }
 
 /** The block of an error; what differs from run to run stands as a fixed word. */
-const shown = ({message, suggestions}: EnvdriftError): string =>
-  [message, ...suggestions.map((text) => `→ ${text}`)]
-    .join('\n')
-    .replaceAll(/(secret:[\w-]+?)-[0-9a-f]{6}\b/g, '$1-SUFFIX')
+const shown = (error: EnvdriftError): string => asRead(error).replaceAll(/(secret:[\w-]+?)-[0-9a-f]{6}\b/g, '$1-SUFFIX')
 
 it.each(Object.entries(situations))('%s', async (title, provoke) => {
   const bed = await start()
   const error = await provoke(bed)
   expect(`${error.code}: `).toBe(title.slice(0, error.code.length + 2))
-  expect(shown(error)).toBe(blocks.get(title))
+  expect(shown(error)).toBe(texts.get(title))
   for (const secret of [...bed.fake.credentials(), 'hunter2-myapp', 'the-new-value']) {
     expect(everythingOf(error)).not.toContain(secret)
   }
 })
 
-it('every text has its situation', () => {
-  expect([...blocks.keys()]).toEqual(Object.keys(situations))
-})
-
-it('every code that the sources of AWS can raise has a text', () => {
-  const root = join(import.meta.dirname, '../../../src/providers')
-  const sources = globSync(['aws/*.ts', 'aws-*.ts'], {cwd: root}).map((path) => readFileSync(join(root, path), 'utf8'))
-  const raised = new Set(
-    sources
-      .join('\n')
-      .match(/(?<=')[A-Z]+(?:_[A-Z]+)*(?=')/g)
-      ?.filter((word) => word in errorCodes),
-  )
-  expect(raised.size).toBeGreaterThan(10)
-  const titled = new Set([...blocks.keys()].map((title) => title.split(':')[0]))
-  // Only told apart, never raised.
-  raised.delete('INTERRUPTED')
-  expect([...raised].filter((code) => !titled.has(code))).toEqual([])
+claimWhole(texts, Object.keys(situations), {
+  sources: ['aws/*.ts', 'aws-*.ts'],
+  moreThan: 10,
+  neverRaised: ['INTERRUPTED'],
 })

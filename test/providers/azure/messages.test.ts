@@ -1,33 +1,22 @@
-import {globSync, readFileSync, writeFileSync} from 'node:fs'
+import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import {afterEach, describe, expect, it} from 'vitest'
 
-import {EnvdriftError, errorCodes} from '../../../src/core/errors.ts'
+import {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {chain} from '../../../src/providers/azure/credential-names.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
-import {readVaults} from '../../../src/workflows/fetch.ts'
 import {makePlace} from '../../config/place.ts'
 import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
 import {readAll} from '../contract.ts'
+import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {clientSecretLogin, connectTo, enter, environmentOf, readInChild, trustNoFake} from './bed.ts'
 
 // What people read, word by word: messages.golden.txt is written by hand. What differs from run to run has a fixed word.
 
-const golden = readFileSync(join(import.meta.dirname, 'messages.golden.txt'), 'utf8')
-
-/** The blocks of the golden file, by their title. */
-const blocks = new Map(
-  golden
-    .split(/^## /m)
-    .slice(1)
-    .map((block) => {
-      const [title = '', ...lines] = block.trimEnd().split('\n')
-      return [title, lines.join('\n')] as const
-    }),
-)
+const texts = goldenTexts(import.meta.dirname)
 
 const started: FakeAzure[] = []
 const connected: Provider[] = []
@@ -65,17 +54,7 @@ async function world(variables: Readonly<Record<string, string>> = {}): Promise<
     return provider
   }
   const read: World['read'] = async (settings, host) => failureOf(await readAll(await connect(settings, host), [ref()]))
-  const readInRun: World['readInRun'] = async () => {
-    const config = {
-      runTimeoutMs: 60_000,
-      vaults: new Map([['default', {name: 'default', provider: 'azure', settings: {}}]]),
-    }
-    const ports = {connect: () => connect(), progress: () => {}, signal: never()}
-    const vaults = await readVaults([ref()], config as never, ports as never)
-    const answer = vaults.answer(ref())
-    await vaults.close()
-    return failureOf([answer])
-  }
+  const readInRun: World['readInRun'] = () => failureInSync(ref(), connect)
   return {fake, connect, read, readInRun}
 }
 
@@ -367,9 +346,8 @@ async function inChild(variables: Readonly<Record<string, string>>, there = fals
 
 /** As people read it, with a fixed word for what is another in each run. */
 function shown(error: EnvdriftError): string {
-  const text = [error.message, ...error.suggestions.map((each) => `→ ${each}`)].join('\n')
   return [...started.flatMap(wordsOf), [longName, 'no-such-keyvault'] as const]
-    .reduce((all, [value, word]) => all.replaceAll(value, word), text)
+    .reduce((all, [value, word]) => all.replaceAll(value, word), asRead(error))
     .replaceAll(/\b20\d\d-\d\d-\d\d\b/g, 'DATE')
     .replaceAll(/[ \t]+$/gm, '')
 }
@@ -386,19 +364,8 @@ describe('the messages of Azure Key Vault', () => {
   it.each(Object.entries(situations))('%s', {timeout: 30_000}, async (title, provoke) => {
     const error = await provoke()
     expect(title).toContain(`${error.code}: `)
-    expect(shown(error)).toBe(blocks.get(title))
+    expect(shown(error)).toBe(texts.get(title))
   })
 
-  it('are all provoked here', () => {
-    expect([...blocks.keys()]).toEqual(Object.keys(situations))
-  })
-
-  it('have every code that the adapter can raise', () => {
-    const sources = globSync('src/providers/azure/*.ts', {cwd: join(import.meta.dirname, '../../..')})
-    const text = sources.map((path) => readFileSync(join(import.meta.dirname, '../../..', path), 'utf8')).join('\n')
-    const raised = Object.keys(errorCodes).filter((code) => text.includes(`'${code}'`))
-    const shownCodes = new Set([...blocks.keys()].map((title) => title.split(':')[0]))
-    expect(raised.length).toBeGreaterThan(10)
-    expect(raised.filter((code) => !shownCodes.has(code))).toEqual([])
-  })
+  claimWhole(texts, Object.keys(situations), {sources: ['azure/*.ts'], moreThan: 10})
 })

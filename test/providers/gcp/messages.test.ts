@@ -1,19 +1,17 @@
 /* What a person reads, for each code and situation: messages.golden.txt holds the texts, written as prose and reviewed as such. */
-import {globSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {getCACertificates, setDefaultCACertificates} from 'node:tls'
 
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 
-import type {Config} from '../../../src/config/config.ts'
-import {errorCodes, type EnvdriftError} from '../../../src/core/errors.ts'
+import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
-import {readVaults} from '../../../src/workflows/fetch.ts'
-import type {SyncPorts} from '../../../src/workflows/ports.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {everythingOf, testHost} from '../contract.ts'
+import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import type {Internet} from './internet.ts'
 
 // gRPC reads it once, when it is loaded, and the certificate of these tests would not be in that file.
@@ -22,16 +20,7 @@ const {clearGoogleEnvironment, credentialFile, logInWith, temporaryDirectory} = 
 const {startInternet} = await import('./internet.ts')
 const {provider} = await import('../../../src/providers/gcp/index.ts')
 
-const golden = readFileSync(join(import.meta.dirname, 'messages.golden.txt'), 'utf8')
-const blocks = new Map(
-  golden
-    .split(/^## /m)
-    .slice(1)
-    .map((block) => {
-      const [title = '', ...lines] = block.trimEnd().split('\n')
-      return [title, lines.join('\n')] as const
-    }),
-)
+const texts = goldenTexts(import.meta.dirname)
 
 const trustedBefore = getCACertificates('default')
 const never = new AbortController().signal
@@ -63,14 +52,9 @@ async function connect(settings: Settings = {}, host: Partial<Host> = {}): Promi
 
 /** What `sync` would say of a secret: a refusal names who was refused. */
 async function reading(name = 'myapp-key', settings: Settings = {}, host: Partial<Host> = {}): Promise<EnvdriftError> {
-  const vault = {name: 'default', provider: 'gcp', settings}
-  const config = {vaults: new Map([['default', vault]]), runTimeoutMs: 60_000} as unknown as Config
-  const ports = {connect: () => connect(settings, host), signal: never, progress: () => {}} as unknown as SyncPorts
   const [secret = '', version] = name.split('@')
   const ref = {vault: 'default', name: secret, ...(version !== undefined && {version})}
-  const answer = (await readVaults([ref], config, ports)).answer(ref)
-  if (answer.kind !== 'failed') throw new Error(`not a failure: ${answer.kind}`)
-  return answer.error
+  return failureInSync(ref, () => connect(settings, host))
 }
 
 async function thrownBy(promise: Promise<unknown>): Promise<EnvdriftError> {
@@ -413,27 +397,12 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   },
 }
 
-const shown = ({message, suggestions}: EnvdriftError): string =>
-  [message, ...suggestions.map((suggestion) => `→ ${suggestion}`)].join('\n')
-
 describe('what a person reads', () => {
-  it('is written down for every situation, and for none besides', () => {
-    expect([...blocks.keys()]).toEqual(Object.keys(situations))
-  })
-
-  it('is written down for every code that the provider can raise', () => {
-    const folder = join(import.meta.dirname, '../../../src/providers/gcp')
-    const sources = globSync('*.ts', {cwd: folder}).map((file) => readFileSync(join(folder, file), 'utf8'))
-    const raised = new Set(sources.flatMap((text) => [...(text.match(/(?<=')[A-Z][A-Z_]+(?=')/g) ?? [])]))
-    const codes = [...raised].filter((word) => word in errorCodes)
-    expect(codes.length).toBeGreaterThan(10)
-    const written = new Set([...blocks.keys()].map((title) => title.split(':')[0]))
-    expect(codes.filter((code) => !written.has(code))).toEqual([])
-  })
+  claimWhole(texts, Object.keys(situations), {sources: ['gcp/*.ts'], moreThan: 10})
 
   it.each(Object.entries(situations))('%s', async (title, bringAbout) => {
     const error = await bringAbout()
-    expect(`${error.code}\n${shown(error)}`).toBe(`${title.split(':')[0]}\n${blocks.get(title)}`)
+    expect(`${error.code}\n${asRead(error)}`).toBe(`${title.split(':')[0]}\n${texts.get(title)}`)
     for (const text of [...net.fake.credentials(), 'the-value-itself', 'another-value']) {
       expect(everythingOf(error)).not.toContain(text)
     }

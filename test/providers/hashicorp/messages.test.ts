@@ -1,18 +1,18 @@
-import {globSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
 import {expect, it, onTestFinished, vi} from 'vitest'
 
-import {EnvdriftError, errorCodes} from '../../../src/core/errors.ts'
+import {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Env, Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Fetched, Provider} from '../../../src/providers/provider.ts'
-import {readVaults} from '../../../src/workflows/fetch.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {readAll} from '../contract.ts'
+import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {connectTo, hostWith} from './bed.ts'
 import {startConnectProxy} from './connect-proxy.ts'
 import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
@@ -20,18 +20,7 @@ import {issuer, makeTokenIssuer, startJobTokens} from './token-issuer.ts'
 
 // What people read, word by word: messages.golden.txt is written by hand. What differs from run to run has a fixed word.
 
-const golden = readFileSync(join(import.meta.dirname, 'messages.golden.txt'), 'utf8')
-
-/** The blocks of the golden file, by their title. */
-const blocks = new Map(
-  golden
-    .split(/^## /m)
-    .slice(1)
-    .map((block) => {
-      const [title = '', ...lines] = block.trimEnd().split('\n')
-      return [title, lines.join('\n')] as const
-    }),
-)
+const texts = goldenTexts(import.meta.dirname)
 
 const never = () => new AbortController().signal
 const ref = (name = 'myapp-key', version?: string) => ({
@@ -95,17 +84,7 @@ async function world(options: Parameters<typeof startFakeVault>[0] = {}): Promis
     words,
     connect,
     read: async (...given) => failureOf(await readAll(await connect(...given), [ref()])),
-    readInRun: async (settings, env) => {
-      const config = {
-        runTimeoutMs: 60_000,
-        vaults: new Map([['default', {name: 'default', provider: 'hashicorp', settings: {}}]]),
-      }
-      const ports = {connect: () => connect(settings, env), progress: () => {}, signal: never()}
-      const vaults = await readVaults([ref()], config as never, ports as never)
-      const answer = vaults.answer(ref())
-      await vaults.close()
-      return failureOf([answer])
-    },
+    readInRun: (settings, env) => failureInSync(ref(), () => connect(settings, env)),
     appRole: async (role = {}) => {
       await writePolicy(api, 'myapp-read', [{path: 'secret/data/other', capabilities: ['read']}])
       const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-read'], ...role})
@@ -402,27 +381,14 @@ when('VAULT_ADDRESS_CONFLICT: two addresses', () =>
 
 /** As a person reads it; of a mistake in the configuration the sentence itself is the remedy. */
 function shown({message, suggestions}: EnvdriftError, words: ReadonlyMap<string, string>): string {
-  const text = [message, ...suggestions.filter((one) => one !== '-').map((one) => `→ ${one}`)].join('\n')
+  const text = asRead({message, suggestions: suggestions.filter((one) => one !== '-')})
   return [...words].reduce((result, [from, to]) => result.replaceAll(from, to), text)
 }
 
 it.each(Object.keys(situations))('%s', async (title) => {
   const {error, in: made} = await situations[title]!()
   expect(`${error.code}: ${title.split(': ').slice(1).join(': ')}`).toBe(title)
-  expect(shown(error, made.words)).toBe(blocks.get(title))
+  expect(shown(error, made.words)).toBe(texts.get(title))
 })
 
-it('has no block that nothing provokes, and one for every code in the sources', () => {
-  expect([...blocks.keys()].toSorted()).toEqual(Object.keys(situations).toSorted())
-  const sources = globSync('src/providers/hashicorp/**/*.ts', {cwd: join(import.meta.dirname, '../../..')})
-  const raised = new Set(
-    sources.flatMap((path) =>
-      [...readFileSync(join(import.meta.dirname, '../../..', path), 'utf8').matchAll(/'([A-Z]+(?:_[A-Z]+)*)'/g)]
-        .map(([, code = '']) => code)
-        .filter((code) => code in errorCodes),
-    ),
-  )
-  const covered = new Set([...blocks.keys()].map((title) => title.split(':')[0]!))
-  expect([...raised].filter((code) => !covered.has(code))).toEqual([])
-  expect(raised.size).toBeGreaterThan(10)
-})
+claimWhole(texts, Object.keys(situations), {sources: ['hashicorp/**/*.ts'], moreThan: 10})

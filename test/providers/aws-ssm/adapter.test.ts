@@ -176,6 +176,15 @@ describe('throttling', () => {
   })
 })
 
+it('calls that were made again are told, with the region', async () => {
+  const bed = await startWith(2)
+  bed.fake.fail({type: 'InternalServerError', status: 500}, 1)
+  const warn = vi.fn<(message: string) => void>()
+  const provider = await connect({region: 'us-east-1'}, {warn})
+  expect((await readAll(provider, refs(2))).map(gist)).toEqual(all(2))
+  expect(warn.mock.calls).toEqual([[expect.stringMatching(/^AWS SSM Parameter Store in us-east-1 was .* made again$/)]])
+})
+
 describe('earlier versions', () => {
   it('come newest first from all pages, without the current one', async () => {
     const bed = await start()
@@ -266,6 +275,8 @@ it('what is not there is said to be missed in a region that is only the default,
   await start()
   const {remedies} = await connect({})
   expect(remedies(ref('/team/key'))[0]).toContain('the region us-east-1, the default, as nothing names another, are')
+  const arn = 'arn:aws:ssm:eu-west-1:123456789012:parameter/team/key'
+  expect(remedies(ref(arn))[0]).toContain('the region eu-west-1 are right')
 })
 
 it('what is not there comes with the lines that store it and look for it', async () => {

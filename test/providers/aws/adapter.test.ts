@@ -57,6 +57,8 @@ describe('region', () => {
     expect(provider.remedies(ref('myapp-production'))[0]).toContain(
       'the region us-east-1, the default, as nothing names another, are right',
     )
+    const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:myapp-production'
+    expect(provider.remedies(ref(arn))[0]).toContain('the region eu-west-1 are right')
   })
 })
 

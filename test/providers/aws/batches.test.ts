@@ -63,6 +63,15 @@ describe('many secrets', () => {
     expect(operations(bed)).toEqual(['BatchGetSecretValue', 'BatchGetSecretValue', 'BatchGetSecretValue'])
   })
 
+  it.each(['auto', 'off'])('are told to have been asked for again, with the region: batch %s', async (batch) => {
+    const bed = await startWith(2)
+    bed.fake.fail({type: 'InternalServiceError', status: 500}, 1)
+    const warn = vi.fn<(message: string) => void>()
+    const provider = await connect({region: 'us-east-1', batch}, {warn})
+    expect((await readAll(provider, refs(2))).map(gist)).toEqual(all(2))
+    expect(warn.mock.calls).toEqual([[expect.stringMatching(/^AWS Secrets Manager in us-east-1 was .* made again$/)]])
+  })
+
   it('with a pinned version are read by themselves, beside a batch of the others', async () => {
     const bed = await startWith(3)
     bed.fake.put('service-2', 'newer')

@@ -1,3 +1,4 @@
+import './no-roots-file.ts'
 import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer, type IncomingMessage} from 'node:http'
 import {type AddressInfo, connect, type Socket} from 'node:net'
@@ -19,8 +20,12 @@ import {type Bed, testHost} from '../contract.ts'
 const root = mkdtempSync(join(tmpdir(), 'envdrift-gcp-'))
 afterAll(() => rmSync(root, {recursive: true, force: true}))
 
-/** What Node trusts without us; the certificates of fakes are added to these. */
+/** What Node trusts without us. */
 const trustedBefore = getCACertificates('default')
+
+/** Trust these certificates (PEM) of fakes, and those of no other fake. */
+export const trustFakes = (...certificates: readonly string[]): void =>
+  setDefaultCACertificates([...trustedBefore, ...certificates])
 
 /** An empty directory that is gone when the tests of a file are done. */
 export const temporaryDirectory = (): string => mkdtempSync(join(root, 'directory-'))
@@ -113,14 +118,10 @@ const byName = ({endpoint}: FakeGcp): {readonly endpoint: string} => ({
 /** The gRPC statuses that Google's services use for these. Source: https://cloud.google.com/apis/design/errors */
 const statusOf: Readonly<Record<number, number>> = {429: 8, 500: 13, 503: 14}
 
-/**
- * A fake that one of its logins is made for.
- *
- * For TLS, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH must be unset before gRPC is loaded: it reads that once.
- */
+/** A fake that one of its logins is made for. */
 export async function startBed(login: keyof CredentialFiles): Promise<Bed> {
   clearGoogleEnvironment()
-  setDefaultCACertificates(trustedBefore)
+  trustFakes()
   const fake = await startGcp({directory: temporaryDirectory()})
   const gate = await startGate(Number(new URL(fake.endpoint).port))
   logInWith(fake[login])
@@ -132,7 +133,7 @@ export async function startBed(login: keyof CredentialFiles): Promise<Bed> {
     const {certificate, key} = await serverCertificate(['localhost'])
     const twin = await startGcp({directory: temporaryDirectory(), tls: {key, cert: certificate}})
     stops.push(() => twin.stop())
-    if (isTrusted) setDefaultCACertificates([...trustedBefore, certificate])
+    if (isTrusted) trustFakes(certificate)
     for (const [name, value] of seeded) twin.seed(name, value)
     // Its tokens come over TLS as well; that a certificate is refused there is told of the login, not of the service.
     logInWith(isTrusted ? twin[login] : {...twin.serviceAccount})

@@ -1,8 +1,5 @@
 import {providerContract} from '../contract.ts'
-
-// gRPC reads it once, when it is loaded, and the bed's certificates would not be in that file.
-delete process.env['GRPC_DEFAULT_SSL_ROOTS_FILE_PATH']
-const {startBed} = await import('./bed.ts')
+import {startBed} from './bed.ts'
 
 const lacks = {
   empty: 'Secret Manager refuses an empty payload',

@@ -1,7 +1,14 @@
+import './no-roots-file.ts'
+import {onTestFinished} from 'vitest'
+
+import type {Host, Settings} from '../../../src/core/provider-spec.ts'
+import {provider} from '../../../src/providers/gcp/index.ts'
+import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
-import {type FakeGcp, startGcp} from '../../fakes/gcp.ts'
+import {type FakeGcp, project, startGcp} from '../../fakes/gcp.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
-import {startProxy, temporaryDirectory} from './bed.ts'
+import {testHost} from '../contract.ts'
+import {clearGoogleEnvironment, startProxy, temporaryDirectory, trustFakes} from './bed.ts'
 
 /** Google's hosts behind a proxy on this machine: the SDK sees the real names, over TLS, and none of its parts is replaced. */
 export type Internet = {
@@ -52,4 +59,27 @@ export async function startInternet(): Promise<Internet> {
       await fake.stop()
     },
   }
+}
+
+/** Sends this process there until the test has finished: by its proxy, with its certificate, and without any login. */
+export async function enterInternet(): Promise<Internet> {
+  clearGoogleEnvironment()
+  const internet = await startInternet()
+  onTestFinished(async () => {
+    await internet.stop()
+    trustFakes()
+  })
+  trustFakes(internet.certificate)
+  process.env['HTTPS_PROXY'] = internet.proxy
+  return internet
+}
+
+/** A provider that finds the service as production does, closed when the test has finished. */
+export async function connect(settings: Settings = {}, host: Partial<Host> = {}): Promise<Provider> {
+  const connected = await provider.connect(
+    {name: 'default', settings: {project_id: project.id, ...settings}},
+    testHost({callTimeoutMs: 5000, ...host}),
+  )
+  onTestFinished(connected.close)
+  return connected
 }

@@ -3,51 +3,24 @@ import {subscribe, unsubscribe} from 'node:diagnostics_channel'
 import {chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {getCACertificates, setDefaultCACertificates} from 'node:tls'
 
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {beforeEach, describe, expect, it} from 'vitest'
 
-import type {Host, Settings} from '../../../src/core/provider-spec.ts'
+import type {Settings} from '../../../src/core/provider-spec.ts'
 import {mayHaveMetadataServer} from '../../../src/providers/gcp/machine-login.ts'
-import type {Identity, Provider} from '../../../src/providers/provider.ts'
+import type {Identity} from '../../../src/providers/provider.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
-import {gist, readAll, testHost} from '../contract.ts'
-import type {Internet} from './internet.ts'
+import {gist, readAll} from '../contract.ts'
+import {credentialFile, isMachineOfGoogles, logInWith, startProxy, temporaryDirectory} from './bed.ts'
+import {connect, enterInternet, type Internet} from './internet.ts'
 
-// gRPC reads it once, when it is loaded, and the certificate of these tests would not be in that file.
-delete process.env['GRPC_DEFAULT_SSL_ROOTS_FILE_PATH']
-const {clearGoogleEnvironment, credentialFile, isMachineOfGoogles, logInWith, startProxy, temporaryDirectory} =
-  await import('./bed.ts')
-const {startInternet} = await import('./internet.ts')
-const {provider} = await import('../../../src/providers/gcp/index.ts')
-
-const trustedBefore = getCACertificates('default')
 const never = new AbortController().signal
 let net: Internet
-const connected: Provider[] = []
 
 beforeEach(async () => {
-  clearGoogleEnvironment()
-  net = await startInternet()
-  setDefaultCACertificates([...trustedBefore, net.certificate])
-  process.env['HTTPS_PROXY'] = net.proxy
+  net = await enterInternet()
   net.fake.seed('myapp-key', 'value')
 })
-
-afterEach(async () => {
-  await Promise.all(connected.splice(0).map((each) => each.close()))
-  await net.stop()
-  setDefaultCACertificates(trustedBefore)
-})
-
-async function connect(settings: Settings = {}, host: Partial<Host> = {}): Promise<Provider> {
-  const each = await provider.connect(
-    {name: 'default', settings: {project_id: 'myapp-project', ...settings}},
-    testHost({callTimeoutMs: 5000, ...host}),
-  )
-  connected.push(each)
-  return each
-}
 
 /** What comes of reading a secret, and who read it. */
 async function reading(settings: Settings = {}, name = 'myapp-key'): Promise<{result: string; message: string}> {

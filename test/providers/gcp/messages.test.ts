@@ -1,54 +1,27 @@
 /* What a person reads, for each code and situation: messages.golden.txt holds the texts, written as prose and reviewed as such. */
 import {rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {getCACertificates, setDefaultCACertificates} from 'node:tls'
 
-import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {beforeEach, describe, expect, it} from 'vitest'
 
 import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
-import type {Provider} from '../../../src/providers/provider.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
-import {everythingOf, testHost} from '../contract.ts'
+import {everythingOf} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
-import type {Internet} from './internet.ts'
-
-// gRPC reads it once, when it is loaded, and the certificate of these tests would not be in that file.
-delete process.env['GRPC_DEFAULT_SSL_ROOTS_FILE_PATH']
-const {clearGoogleEnvironment, credentialFile, logInWith, temporaryDirectory} = await import('./bed.ts')
-const {startInternet} = await import('./internet.ts')
-const {provider} = await import('../../../src/providers/gcp/index.ts')
+import {credentialFile, logInWith, temporaryDirectory, trustFakes} from './bed.ts'
+import {connect, enterInternet, type Internet} from './internet.ts'
 
 const texts = goldenTexts(import.meta.dirname)
 
-const trustedBefore = getCACertificates('default')
 const never = new AbortController().signal
 let net: Internet
-const connected: Provider[] = []
 
 beforeEach(async () => {
-  clearGoogleEnvironment()
-  net = await startInternet()
-  setDefaultCACertificates([...trustedBefore, net.certificate])
-  process.env['HTTPS_PROXY'] = net.proxy
+  net = await enterInternet()
   net.fake.seed('myapp-key', 'the-value-itself')
 })
-
-afterEach(async () => {
-  await Promise.all(connected.splice(0).map((each) => each.close()))
-  await net.stop()
-  setDefaultCACertificates(trustedBefore)
-})
-
-async function connect(settings: Settings = {}, host: Partial<Host> = {}): Promise<Provider> {
-  const each = await provider.connect(
-    {name: 'default', settings: {project_id: 'myapp-project', ...settings}},
-    testHost({callTimeoutMs: 5000, ...host}),
-  )
-  connected.push(each)
-  return each
-}
 
 /** What `sync` would say of a secret: a refusal names who was refused. */
 async function reading(name = 'myapp-key', settings: Settings = {}, host: Partial<Host> = {}): Promise<EnvdriftError> {
@@ -353,12 +326,12 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   },
   'TLS_REFUSED: the service': () => {
     as('serviceAccount')
-    setDefaultCACertificates(trustedBefore)
+    trustFakes()
     return reading()
   },
   'TLS_REFUSED: the token endpoint': () => {
     as('workloadIdentity')
-    setDefaultCACertificates(trustedBefore)
+    trustFakes()
     return reading()
   },
   'SERVICE_ERROR: the service': () => {

@@ -1,8 +1,19 @@
 import {isUtf8} from 'node:buffer'
 import {createHash, randomBytes} from 'node:crypto'
 import type {Stats} from 'node:fs'
-import {close, constants, fchmod, fchown, fsync, openSync, writeFile} from 'node:fs'
-import type {FileHandle} from 'node:fs/promises'
+import {
+  close,
+  closeSync,
+  constants,
+  fchmod,
+  fchown,
+  fstatSync,
+  fsync,
+  open as openFd,
+  openSync,
+  read,
+  writeFile,
+} from 'node:fs'
 import {link, lstat, open, readdir, realpath, rename, stat, unlink} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {basename, dirname, join} from 'node:path'
@@ -84,9 +95,7 @@ export async function readAnyTextFile(
   const target = await resolveExisting(path, within)
   const bytes = target === undefined ? undefined : await readBytes(target, path, maxBytes)
   if (bytes === undefined) return undefined
-  return isUtf8(bytes)
-    ? {text: new TextDecoder('utf-8', {ignoreBOM: true}).decode(bytes), isText: true}
-    : {text: bytes.toString('latin1'), isText: false}
+  return isUtf8(bytes) ? {text: bytes.toString('utf8'), isText: true} : {text: bytes.toString('latin1'), isText: false}
 }
 
 export type Replacement = {
@@ -213,33 +222,40 @@ function checkWithin(path: string, target: string, within: string | undefined): 
 
 /** @returns the bytes of a regular file, or `undefined` when it is gone. */
 async function readBytes(target: string, path: string, maxBytes: number): Promise<Buffer | undefined> {
-  let handle: FileHandle
+  let fd: number
   try {
     // Looked at before it is opened: opening some devices does something (a tape rewinds, a watchdog starts).
     if (!(await lstat(target)).isFile()) throw notAFile(path, 'is not a regular file')
-    handle = await open(target, constants.O_RDONLY | nonBlocking | noTerminal | noFollow)
+    fd = await promisify(openFd)(target, constants.O_RDONLY | nonBlocking | noTerminal | noFollow)
   } catch (error) {
     if (error instanceof EnvdriftError) throw error
     if (isCode(error, 'ENOENT')) return undefined
     throw unreadable(path, error)
   }
+  // Of a file that is open, what it is and its end are known without waiting; a turn in the thread pool costs far more.
   try {
-    const status = await handle.stat()
+    const status = fstatSync(fd)
     if (!status.isFile()) throw notAFile(path, 'is not a regular file')
-    // The size is a hint only: the file may grow, and files of /proc say that they are empty.
-    const chunkBytes = Math.min(Math.max(status.size + 1, 4096), 65_536)
-    const chunks: Buffer[] = []
-    for (let size = 0; size <= maxBytes;) {
-      const {buffer, bytesRead} = await handle.read(Buffer.allocUnsafe(chunkBytes))
-      if (bytesRead === 0) return Buffer.concat(chunks, size)
-      chunks.push(buffer.subarray(0, bytesRead))
-      size += bytesRead
-    }
-    throw tooLarge(path, maxBytes)
+    return await readToEnd(fd, status.size, path, maxBytes)
   } catch (error) {
     throw error instanceof EnvdriftError ? error : unreadable(path, error)
   } finally {
-    await handle.close()
+    closeSync(fd)
+  }
+}
+
+/** @param expected - size of the file in bytes; a hint only: it may grow, and files of /proc say that they are empty. */
+async function readToEnd(fd: number, expected: number, path: string, maxBytes: number): Promise<Buffer> {
+  // One byte more than is expected, so that the first answer shows that there is no more.
+  const chunkBytes = expected === 0 ? 4096 : Math.min(expected + 1, 65_536)
+  const chunks: Buffer[] = []
+  let size = 0
+  for (;;) {
+    const {buffer, bytesRead} = await promisify(read)(fd, Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, null)
+    size += bytesRead
+    if (size > maxBytes) throw tooLarge(path, maxBytes)
+    if (bytesRead > 0) chunks.push(buffer.subarray(0, bytesRead))
+    if (bytesRead === 0 || (size === expected && bytesRead < chunkBytes)) return Buffer.concat(chunks, size)
   }
 }
 

@@ -2,9 +2,10 @@ import {describe, expect, it, vi} from 'vitest'
 
 import type {SecretRef} from '../../../src/core/mapping.ts'
 import {Secret} from '../../../src/core/secret.ts'
+import {ref, signal} from '../aws-asking.ts'
 import {leadAwsTo} from '../aws/bed.ts'
 import {gist, readAll} from '../contract.ts'
-import {connect, ref, signal, start} from './asking.ts'
+import {connect, start} from './asking.ts'
 import type {SsmBed} from './bed.ts'
 
 const refs = (count: number): readonly SecretRef[] => Array.from({length: count}, (_, n) => ref(`/team/service-${n}`))

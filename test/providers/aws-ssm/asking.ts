@@ -1,20 +1,10 @@
 import {onTestFinished} from 'vitest'
 
-import type {SecretRef} from '../../../src/core/mapping.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as ssm} from '../../../src/providers/aws-ssm/index.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {testHost} from '../contract.ts'
 import {startSsmBed, type SsmBed} from './bed.ts'
-
-export const ref = (name: string, version?: string): SecretRef => ({
-  vault: 'default',
-  name,
-  ...(version !== undefined && {version}),
-})
-
-/** Of a run that nobody interrupts. */
-export const signal = new AbortController().signal
 
 /** A bed that is gone when the test has ended. */
 export async function start(): Promise<SsmBed> {

@@ -9,9 +9,10 @@ import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {account} from '../../fakes/aws.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
+import {ref, signal} from '../aws-asking.ts'
 import {everythingOf} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
-import {connect, ref, signal, start} from './asking.ts'
+import {connect, start} from './asking.ts'
 import type {SsmBed} from './bed.ts'
 
 const texts = goldenTexts(import.meta.dirname)

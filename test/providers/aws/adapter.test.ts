@@ -10,8 +10,9 @@ import {describe, expect, it, onTestFinished, vi} from 'vitest'
 import {Secret} from '../../../src/core/secret.ts'
 import {exampleCredentials} from '../../fakes/aws.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
+import {ref, signal} from '../aws-asking.ts'
 import {everythingOf, gist, readAll} from '../contract.ts'
-import {connect, failureOf, listen, readOne, ref, signal, start} from './asking.ts'
+import {connect, failureOf, listen, readOne, start} from './asking.ts'
 import {emptyAwsEnvironment, type AwsBed} from './bed.ts'
 
 describe('region', () => {

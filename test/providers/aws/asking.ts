@@ -3,21 +3,12 @@ import {createServer, type AddressInfo, type Server} from 'node:net'
 import {onTestFinished} from 'vitest'
 
 import type {EnvdriftError} from '../../../src/core/errors.ts'
-import type {SecretRef} from '../../../src/core/mapping.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as aws} from '../../../src/providers/aws/index.ts'
 import type {Fetched, Provider} from '../../../src/providers/provider.ts'
+import {ref} from '../aws-asking.ts'
 import {gist, readAll, testHost} from '../contract.ts'
 import {startAwsBed, type AwsBed} from './bed.ts'
-
-export const ref = (name: string, version?: string): SecretRef => ({
-  vault: 'default',
-  name,
-  ...(version !== undefined && {version}),
-})
-
-/** Of a run that nobody interrupts. */
-export const signal = new AbortController().signal
 
 /** A bed that is gone when the test has ended. */
 export async function start(options: Parameters<typeof startAwsBed>[0] = {}): Promise<AwsBed> {

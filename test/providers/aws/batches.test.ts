@@ -1,8 +1,9 @@
 import {describe, expect, it, vi} from 'vitest'
 
 import type {SecretRef} from '../../../src/core/mapping.ts'
+import {ref} from '../aws-asking.ts'
 import {gist, readAll} from '../contract.ts'
-import {connect, ref, start} from './asking.ts'
+import {connect, start} from './asking.ts'
 import {leadAwsTo, type AwsBed} from './bed.ts'
 
 const names = (count: number): readonly string[] => Array.from({length: count}, (_, n) => `service-${n}`)

@@ -1,8 +1,9 @@
 import {describe, expect, it, onTestFinished, vi} from 'vitest'
 
 import {serverCertificate} from '../../fakes/certificate.ts'
+import {ref, signal} from '../aws-asking.ts'
 import {everythingOf, gist} from '../contract.ts'
-import {connect, failureOf, readOne, ref, signal, start} from './asking.ts'
+import {connect, failureOf, readOne, start} from './asking.ts'
 import {leadAwsTo, type AwsBed} from './bed.ts'
 import {startConnectProxy, type ConnectProxy} from './connect-proxy.ts'
 

@@ -1,7 +1,8 @@
 import {expect, it} from 'vitest'
 
+import {ref} from '../aws-asking.ts'
 import {gist, readAll} from '../contract.ts'
-import {connect, ref, start} from './asking.ts'
+import {connect, start} from './asking.ts'
 
 const theirs = '999999999999'
 const arnOf = (name: string): string => `arn:aws:secretsmanager:us-east-1:${theirs}:secret:${name}`

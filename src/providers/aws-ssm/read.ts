@@ -5,8 +5,10 @@ import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
-import {asEnvdriftError, readTogether, type Answer, type Result} from '../in-flight.ts'
-import type {Fetched, Provider} from '../provider.ts'
+import {batchesOf, entriesFor, isNamed} from '../aws-batch.ts'
+import {makeAwsRead} from '../aws-read.ts'
+import type {Answer, Result} from '../in-flight.ts'
+import type {Provider} from '../provider.ts'
 import {badResponse, callError, saysAbsent} from './errors.ts'
 import {spec} from './spec.ts'
 import type {Vault} from './vault.ts'
@@ -16,7 +18,7 @@ const batchSize = 10
 
 /** Reads all of `refs`, ten in a call; what a call can't give is asked for alone, and says why by itself. */
 export function makeRead(vault: Vault): Provider['read'] {
-  const {connection, regionOf, doing, host, limits} = vault
+  const {connection, regionOf, doing, host} = vault
 
   async function readOne(ref: SecretRef, signal: AbortSignal): Promise<Answer> {
     try {
@@ -52,11 +54,7 @@ export function makeRead(vault: Vault): Provider['read'] {
       .send(new vault.sdk.GetParametersCommand({Names: refs.map(selector), WithDecryption: true}), {abortSignal})
     vault.noteRetry(output, region)
     return new Map(
-      refs.flatMap((ref) => {
-        const [parameter, ...others] = (output.Parameters ?? []).filter((one) => isOf(one, ref))
-        // Two answers to one question are none: asked for alone, there is one.
-        return parameter === undefined || others.length > 0 ? [] : [[ref, answerOf(parameter, ref)] as const]
-      }),
+      entriesFor(refs, output.Parameters ?? [], isOf).map(([ref, parameter]) => [ref, answerOf(parameter, ref)]),
     )
   }
 
@@ -85,55 +83,19 @@ export function makeRead(vault: Vault): Provider['read'] {
     return {kind: 'found', value: new Secret(Value), ...(Version !== undefined && {version: String(Version)})}
   }
 
-  return async function* read(refs, signal): AsyncGenerator<Fetched, void> {
-    // A server that doesn't check names says that such a parameter is not there.
-    const [good, bad] = [refs.filter((ref) => wrongName(ref) === undefined), refs.filter(wrongName)]
-    for (const ref of bad) yield {ref, kind: 'failed', error: invalidName(ref, wrongName(ref) ?? '')}
-    if (good.length === 0) return
-    try {
-      // Before the calls and their deadlines: a person may have to type a code.
-      await connection.login.logIn(signal)
-    } catch (cause) {
-      const error = asEnvdriftError(cause, 'log in to AWS')
-      for (const ref of good) yield {ref, kind: 'failed', error}
-      return
-    }
-    yield* readTogether(chunksOf(good, regionOf), readChunk, readOne, {
-      ...limits(signal),
-      placeOf: (ref) => connection.placeIn(regionOf(ref)),
-      maxInFlight: host.maxInFlight,
-      pace: connection.pace,
-    })
-  }
-}
-
-const wrongName = ({name, version}: SecretRef): string | undefined => spec.checkSecretName(name, version)
-
-const invalidName = ({name}: SecretRef, why: string): EnvdriftError =>
-  new EnvdriftError('CONFIG_INVALID', `The secret name ${printable(name)} ${why}`, {
-    suggestions: ['Correct secret_name of the mapping.'],
+  return makeAwsRead(vault, spec, {
+    chunksOf: (refs) => batchesOf(refs, {size: batchSize, regionOf}),
+    readChunk,
+    readOne,
   })
+}
 
 /** How a parameter and its version are asked for: `NAME:3`, `NAME:LABEL`. */
 const selector = ({name, version}: SecretRef): string => (version === undefined ? name : `${name}:${version}`)
 
-const isArn = ({name}: SecretRef): boolean => name.startsWith('arn:')
-
-/**
- * Names and ARNs never share a call: another account's parameter, asked for by its ARN, may have the name of one of ours.
- * Nor do current and pinned versions: some servers leave out which of them an answer is for.
- */
-function chunksOf(refs: readonly SecretRef[], regionOf: (ref: SecretRef) => string): readonly (readonly SecretRef[])[] {
-  const groups = Map.groupBy(refs, (ref) => `${regionOf(ref)} ${isArn(ref)} ${ref.version === undefined}`)
-  return [...groups.values()].flatMap((group) =>
-    Array.from({length: Math.ceil(group.length / batchSize)}, (_, n) =>
-      group.slice(n * batchSize, (n + 1) * batchSize),
-    ),
-  )
-}
-
-function isOf({Name, ARN, Selector, Version}: Parameter, ref: SecretRef): boolean {
-  if (ref.name !== (isArn(ref) ? ARN : Name)) return false
+function isOf(parameter: Parameter, ref: SecretRef): boolean {
+  if (!isNamed(parameter, ref)) return false
+  const {Selector, Version} = parameter
   if (ref.version === undefined) return true
   return Selector === undefined ? ref.version === String(Version) : Selector === `:${ref.version}`
 }

@@ -4,10 +4,11 @@ import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
 import {shellWord} from '../../core/shell-word.ts'
-import {printable} from '../../core/text.ts'
+import {batchesOf, entriesFor, isArn} from '../aws-batch.ts'
 import {isDenial, nameOf, statusOf} from '../aws-errors.ts'
-import {asEnvdriftError, readTogether, withDeadline, type Answer, type Result} from '../in-flight.ts'
-import type {Fetched, Provider, Version} from '../provider.ts'
+import {makeAwsRead} from '../aws-read.ts'
+import {asEnvdriftError, withDeadline, type Answer, type Result} from '../in-flight.ts'
+import type {Provider, Version} from '../provider.ts'
 import {badResponse, callError, saysAbsent} from './errors.ts'
 import {spec} from './spec.ts'
 import type {Vault} from './vault.ts'
@@ -39,7 +40,7 @@ export async function readOne(vault: Vault, ref: SecretRef, abortSignal: AbortSi
 
 /** Reads all of `refs`: in batches where they are wanted and allowed, one by one otherwise. */
 export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Provider['read'] {
-  const {sdk, connection, clientIn, regionOf, host, limits, noteRetry} = vault
+  const {sdk, connection, clientIn, regionOf, host, noteRetry} = vault
   /** A run learns it once: who may not read in batches may not later either. */
   let isBatchRefused = false
 
@@ -66,13 +67,7 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
       if (hopelessInBatches(error)) refuseBatches(nameOf(error), region)
       else if (!mendsAlone(known)) throw known
     }
-    return new Map(
-      chunk.flatMap((ref) => {
-        const [entry, ...others] = entries.filter((one) => isOf(one, ref))
-        // Two answers to one question are none: asked for alone, there is one.
-        return entry === undefined || others.length > 0 ? [] : [[ref, resultOf(entry, ref)] as const]
-      }),
-    )
+    return new Map(entriesFor(chunk, entries).map(([ref, entry]) => [ref, resultOf(entry, ref)]))
   }
 
   function resultOf(entry: SecretValueEntry, ref: SecretRef): Result {
@@ -92,39 +87,12 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
     isBatchRefused = true
   }
 
-  return async function* read(refs, signal): AsyncGenerator<Fetched, void> {
-    // A server that doesn't check names says that such a secret is not there.
-    const [good, bad] = [refs.filter((ref) => wrongName(ref) === undefined), refs.filter(wrongName)]
-    for (const ref of bad) yield {ref, kind: 'failed', error: invalidName(ref, wrongName(ref) ?? '')}
-    if (good.length === 0) return
-    try {
-      // Before the calls and their deadlines: a person may have to type a code.
-      await connection.login.logIn(signal)
-    } catch (cause) {
-      const error = asEnvdriftError(cause, 'log in to AWS')
-      for (const ref of good) yield {ref, kind: 'failed', error}
-      return
-    }
-    yield* readTogether(
-      chunksOf(good, {batch, regionOf}),
-      readChunk,
-      (ref, callSignal) => readOne(vault, ref, callSignal),
-      {
-        ...limits(signal),
-        placeOf: (ref) => connection.placeIn(regionOf(ref)),
-        maxInFlight: host.maxInFlight,
-        pace: connection.pace,
-      },
-    )
-  }
-}
-
-const wrongName = ({name, version}: SecretRef): string | undefined => spec.checkSecretName(name, version)
-
-const invalidName = ({name}: SecretRef, why: string): EnvdriftError =>
-  new EnvdriftError('CONFIG_INVALID', `The secret name ${printable(name)} ${why}`, {
-    suggestions: ['Correct secret_name of the mapping.'],
+  return makeAwsRead(vault, spec, {
+    chunksOf: (refs) => (batch ? chunksOf(refs, vault) : refs.map((ref) => [ref])),
+    readChunk,
+    readOne: (ref, signal) => readOne(vault, ref, signal),
   })
+}
 
 /** The batch call itself is denied, or not known to a server that speaks an older protocol: the next one will be, too. */
 const hopelessInBatches = (error: unknown): boolean =>
@@ -137,33 +105,15 @@ const mendsAlone = ({code}: EnvdriftError): boolean =>
   ['BAD_REQUEST', 'BAD_RESPONSE', 'SECRET_DELETED', 'FORBIDDEN'].includes(code)
 
 /**
- * The batch call takes no versions, and one client asks one region. Names and ARNs never share a call: another account's
- * secret, asked for by its ARN, may have the name of one of ours. An ARN without AWS's last characters is asked for alone,
- * since an answer shows only whole ones.
+ * The batch call takes no versions. An ARN without AWS's last characters is asked for alone, too, since an answer shows only
+ * whole ones.
  */
-function chunksOf(
-  refs: readonly SecretRef[],
-  {batch, regionOf}: {readonly batch: boolean; readonly regionOf: (ref: SecretRef) => string},
-): readonly (readonly SecretRef[])[] {
-  const [together, alone] = [
-    refs.filter((ref) => batch && fitsInBatch(ref)),
-    refs.filter((ref) => !batch || !fitsInBatch(ref)),
-  ]
-  const groups = Map.groupBy(together, (ref) => `${regionOf(ref)} ${isArn(ref)}`)
-  const chunks = [...groups.values()].flatMap((ofRegion) =>
-    Array.from({length: Math.ceil(ofRegion.length / batchSize)}, (_, n) =>
-      ofRegion.slice(n * batchSize, (n + 1) * batchSize),
-    ),
-  )
-  return [...chunks, ...alone.map((ref) => [ref])]
+function chunksOf(refs: readonly SecretRef[], {regionOf}: Vault): readonly (readonly SecretRef[])[] {
+  const fitsInBatch = (ref: SecretRef): boolean =>
+    ref.version === undefined && (!isArn(ref) || /-[A-Za-z0-9]{6}$/.test(ref.name))
+  const alone = refs.filter((ref) => !fitsInBatch(ref))
+  return [...batchesOf(refs.filter(fitsInBatch), {size: batchSize, regionOf}), ...alone.map((ref) => [ref])]
 }
-
-const isArn = ({name}: SecretRef): boolean => name.startsWith('arn:')
-
-const fitsInBatch = (ref: SecretRef): boolean =>
-  ref.version === undefined && (!isArn(ref) || /-[A-Za-z0-9]{6}$/.test(ref.name))
-
-const isOf = ({Name, ARN}: SecretValueEntry, ref: SecretRef): boolean => ref.name === (isArn(ref) ? ARN : Name)
 
 function answerOf(
   {SecretString, SecretBinary, VersionId}: Pick<SecretValueEntry, 'SecretString' | 'SecretBinary' | 'VersionId'>,

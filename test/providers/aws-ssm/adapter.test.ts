@@ -69,6 +69,14 @@ describe('many parameters', () => {
   })
 })
 
+it('a parameter is not there because another account has one of its name', async () => {
+  const bed = await start()
+  bed.fake.put('/team/key', 'theirs', {owner: '210987654321'})
+  const arn = 'arn:aws:ssm:us-east-1:210987654321:parameter/team/key'
+  const answers = await readAll(await connect(), [ref('/team/key'), ref(arn), ref('/team/other')])
+  expect(answers.map(gist)).toEqual(['absent', 'found theirs', 'absent'])
+})
+
 it('a region that can not be reached says nothing of the others', async () => {
   const bed = await startWith(1)
   // Its certificate is for other regions.

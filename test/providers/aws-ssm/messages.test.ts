@@ -167,6 +167,7 @@ it.each(Object.entries(situations))('%s', async (title, provoke) => {
 })
 
 claimWhole(texts, Object.keys(situations), {
-  sources: ['aws-ssm/*.ts'],
-  moreThan: 3,
+  sources: ['aws-ssm/*.ts', 'aws-*.ts'],
+  moreThan: 10,
+  neverRaised: ['INTERRUPTED'],
 })

@@ -32,6 +32,13 @@ it('never says found for our secret because another account has one of its name'
   expect(answers.map(gist)).toEqual(['absent', 'found theirs', 'absent'])
 })
 
+it('never says so either where theirs is named by the whole ARN, as a batch takes it', async () => {
+  const {fake} = await start()
+  const arn = fake.put('team/app', 'theirs', 'us-east-1', theirs)
+  const answers = await readAll(await connect(), [ref('team/app'), ref(arn), ref('team/other')])
+  expect(answers.map(gist)).toEqual(['absent', 'found theirs', 'absent'])
+})
+
 it('tells an ARN with its last characters from a secret that is named like that', async () => {
   const {fake} = await start()
   const short = fake.put('foo', 'short', 'us-east-1', theirs)

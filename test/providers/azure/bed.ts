@@ -1,5 +1,5 @@
 import {execFile} from 'node:child_process'
-import {mkdtempSync, rmSync} from 'node:fs'
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {getCACertificates, setDefaultCACertificates} from 'node:tls'
@@ -38,7 +38,7 @@ export const clientSecretLogin = (fake: FakeAzure): Record<string, string> => ({
  * Make this process take `fake` for Azure: its proxy, its certificate, `variables` and no other of Azure's, an empty home.
  * The SDK reads all of that from the process itself, so there is no other way to leave the SDK unchanged.
  */
-export function enter(fake: FakeAzure, variables: Readonly<Record<string, string>>): void {
+function enter(fake: FakeAzure, variables: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(process.env)) if (ambient.test(name)) delete process.env[name]
   const home = temporaryDirectory()
   // PATH too: an `az` or `pwsh` of this machine is not to be asked.
@@ -115,6 +115,42 @@ export const scriptThatReads = (settings: Settings = {}, callTimeoutMs = 10_000)
 
 export const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: Settings = {}): Promise<Provider> =>
   azure.connect({name: 'default', settings: {vault_url: `${vaultUrl}/`, ...settings}}, testHost(host))
+
+/** The same, closed when the test has finished. */
+export async function connectAt(vaultUrl: string, host?: Partial<Host>, settings?: Settings): Promise<Provider> {
+  const provider = await connectTo(vaultUrl, host, settings)
+  onTestFinished(provider.close)
+  return provider
+}
+
+/** A fake that stops when the test has finished. */
+export async function startFake(): Promise<FakeAzure> {
+  const fake = await startFakeAzure()
+  onTestFinished(fake.stop)
+  return fake
+}
+
+/**
+ * What this process takes for Azure until the test has finished: the vault `my-keyvault` with `myapp-key` in it.
+ *
+ * @param variables - the login of this process.
+ */
+export async function enterFake(
+  variables: (fake: FakeAzure) => Readonly<Record<string, string>> = clientSecretLogin,
+): Promise<{readonly fake: FakeAzure; readonly url: string}> {
+  const fake = await startFake()
+  const url = fake.addVault('my-keyvault')
+  fake.set('my-keyvault', 'myapp-key', 'the value')
+  enter(fake, variables(fake))
+  return {fake, url}
+}
+
+/** A file in the home directory of this process, which is in PATH too; its path. */
+export function homeFile(name: string, text: string): string {
+  const path = join(process.env['HOME']!, name)
+  writeFileSync(path, text)
+  return path
+}
 
 /** A fake with one vault, `my-keyvault`, and this process logged in with a client secret. */
 export async function startBed(): Promise<Bed & {readonly fake: FakeAzure; readonly url: string}> {

@@ -1,32 +1,22 @@
 import {spawn} from 'node:child_process'
-import {chmodSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {chmodSync} from 'node:fs'
 
 import {DefaultAzureCredential} from '@azure/identity'
 import {SecretClient, type SecretClientOptions} from '@azure/keyvault-secrets'
-import {afterEach, describe, expect, it} from 'vitest'
+import {describe, expect, it} from 'vitest'
 
-import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
-import {clientSecretLogin, enter, environmentOf, inChild, trustNoFake} from './bed.ts'
+import type {FakeAzure} from '../../fakes/azure.ts'
+import {clientSecretLogin, enterFake, environmentOf, homeFile, inChild, startFake, trustNoFake} from './bed.ts'
 
 // What the unchanged SDK shows of the fake, with nothing of ours in between: the facts that the adapter is built on.
-
-const started: FakeAzure[] = []
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((fake) => fake.stop()))
-})
 
 type World = {readonly fake: FakeAzure; readonly client: SecretClient}
 
 async function world(
-  variables: (fake: FakeAzure) => Readonly<Record<string, string>> = clientSecretLogin,
+  login?: Parameters<typeof enterFake>[0],
   options: SecretClientOptions = {retryOptions: {retryDelayInMs: 1}},
 ): Promise<World> {
-  const fake = await startFakeAzure()
-  started.push(fake)
-  const url = fake.addVault('my-keyvault')
-  enter(fake, variables(fake))
-  fake.set('my-keyvault', 'myapp-key', 'value')
+  const {fake, url} = await enterFake(login)
   return {fake, client: new SecretClient(url, new DefaultAzureCredential({retryOptions: {retryDelayInMs: 1}}), options)}
 }
 
@@ -54,7 +44,7 @@ describe('the fake Azure, seen through the SDK', () => {
     const {fake, client} = await world()
     const first = await client.getSecret('myapp-key')
     await client.getSecret('myapp-key')
-    expect(first.value).toBe('value')
+    expect(first.value).toBe('the value')
     expect(first.properties.enabled).toBe(true)
     expect([fake.challenges(), fake.tokenRequests(), fake.requests().length]).toEqual([1, 1, 2])
   })
@@ -97,7 +87,7 @@ describe('the fake Azure, seen through the SDK', () => {
     expect(scheduledPurgeDate!.getTime()).toBeGreaterThan(Date.now())
     expect(value).toBeUndefined()
     await (await client.beginRecoverDeletedSecret('myapp-key', {intervalInMs: 1})).pollUntilDone()
-    expect((await client.getSecret('myapp-key')).value).toBe('value')
+    expect((await client.getSecret('myapp-key')).value).toBe('the value')
     await (await client.beginDeleteSecret('myapp-key', {intervalInMs: 1})).pollUntilDone()
     await client.purgeDeletedSecret('myapp-key')
     expect(await refusalOf(client.getDeletedSecret('myapp-key'))).toEqual(rest('SecretNotFound', 404))
@@ -266,7 +256,7 @@ describe('the fake Azure, seen through the SDK', () => {
     expect(await refusalOf(client.getSecret('myapp-key'))).toEqual(rest('Throttled', 429))
     expect(fake.requests()).toHaveLength(5)
     fake.fail({kind: 'status', status: 429, times: 1, retryAfterSeconds: 0})
-    expect((await client.getSecret('myapp-key')).value).toBe('value')
+    expect((await client.getSecret('myapp-key')).value).toBe('the value')
   })
 
   it('is silent for as long as it is told to', async () => {
@@ -296,7 +286,7 @@ describe('the fake Azure, seen through the SDK', () => {
   it('gives an identity that may only get no list', async () => {
     const {fake, client} = await world()
     fake.allowOnly('get')
-    expect((await client.getSecret('myapp-key')).value).toBe('value')
+    expect((await client.getSecret('myapp-key')).value).toBe('the value')
     expect(await refusalOf(client.listPropertiesOfSecretVersions('myapp-key').next())).toEqual(
       // For lists the SDK loses the inner error.
       rest('Forbidden', 403),
@@ -305,12 +295,6 @@ describe('the fake Azure, seen through the SDK', () => {
 })
 
 describe('the fake Azure logs in', () => {
-  const file = (name: string, text: string): string => {
-    const path = join(process.env['HOME']!, name)
-    writeFileSync(path, text)
-    return path
-  }
-
   // Each in a process of its own: the SDK keeps the first managed identity, its address and its tokens for the whole process.
   const readOne = `
     const {DefaultAzureCredential} = await import('@azure/identity')
@@ -341,7 +325,7 @@ describe('the fake Azure logs in', () => {
       }),
     ],
   ])('a managed identity %s', async (_, variables) => {
-    expect(await readAsManagedIdentity(variables)).toBe('value after 1')
+    expect(await readAsManagedIdentity(variables)).toBe('the value after 1')
   })
 
   it('no managed identity with a wrong header, or by another client id', async () => {
@@ -362,11 +346,11 @@ describe('the fake Azure logs in', () => {
       AZURE_TENANT_ID: fake.tenantId,
       AZURE_CLIENT_ID: fake.clientId,
       AZURE_TOKEN_CREDENTIALS: 'WorkloadIdentityCredential',
-      AZURE_FEDERATED_TOKEN_FILE: file('token', fake.federatedToken),
+      AZURE_FEDERATED_TOKEN_FILE: homeFile('token', fake.federatedToken),
     })
     const workload = new SecretClient(client.vaultUrl, new DefaultAzureCredential())
-    expect((await workload.getSecret('myapp-key')).value).toBe('value')
-    file('token', 'another')
+    expect((await workload.getSecret('myapp-key')).value).toBe('the value')
+    homeFile('token', 'another')
     const refused = new SecretClient(client.vaultUrl, new DefaultAzureCredential())
     expect(await refusalOf(refused.getSecret('myapp-key'))).toEqual([
       'AggregateAuthenticationError',
@@ -377,12 +361,11 @@ describe('the fake Azure logs in', () => {
 
   it('an application by its certificate, and refuses another certificate', async () => {
     const {fake, client} = await world((given) => ({...clientSecretLogin(given), AZURE_CLIENT_SECRET: ''}))
-    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = file('certificate.pem', await fake.issueClientCertificate())
+    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = homeFile('certificate.pem', await fake.issueClientCertificate())
     const application = new SecretClient(client.vaultUrl, new DefaultAzureCredential())
-    expect((await application.getSecret('myapp-key')).value).toBe('value')
-    const stranger = await startFakeAzure()
-    started.push(stranger)
-    file('certificate.pem', await stranger.issueClientCertificate())
+    expect((await application.getSecret('myapp-key')).value).toBe('the value')
+    const stranger = await startFake()
+    homeFile('certificate.pem', await stranger.issueClientCertificate())
     const refused = new SecretClient(client.vaultUrl, new DefaultAzureCredential())
     expect(await refusalOf(refused.getSecret('myapp-key'))).toEqual(['AuthenticationError', undefined, 400])
   })
@@ -391,8 +374,8 @@ describe('the fake Azure logs in', () => {
     const {fake, client} = await world(() => ({AZURE_TOKEN_CREDENTIALS: 'AzureCliCredential'}))
     const expiresOn = Math.floor(Date.now() / 1000) + 3600
     const answer = JSON.stringify({accessToken: fake.userToken(), expires_on: expiresOn, tokenType: 'Bearer'})
-    chmodSync(file('az', `#!/bin/sh\necho '${answer}'\n`), 0o755)
-    expect((await client.getSecret('myapp-key')).value).toBe('value')
+    chmodSync(homeFile('az', `#!/bin/sh\necho '${answer}'\n`), 0o755)
+    expect((await client.getSecret('myapp-key')).value).toBe('the value')
     expect(fake.tokenRequests()).toBe(0)
   })
 })

@@ -1,19 +1,20 @@
 import {createPrivateKey} from 'node:crypto'
-import {chmodSync, existsSync, readFileSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import {afterEach, describe, expect, it} from 'vitest'
+import {describe, expect, it} from 'vitest'
 
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
-import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import type {FakeAzure} from '../../fakes/azure.ts'
 import {gist, readAll} from '../contract.ts'
 import {
   clientSecretLogin,
-  connectTo,
-  enter,
+  connectAt,
+  enterFake,
   environmentOf,
+  homeFile,
   inChild,
   readInChild,
   scriptThatReads,
@@ -22,41 +23,17 @@ import {
 
 // Which of the credentials logs in, with settings and without.
 
-const started: FakeAzure[] = []
-const connected: Provider[] = []
-afterEach(async () => {
-  await Promise.all(connected.splice(0).map((provider) => provider.close()))
-  await Promise.all(started.splice(0).map((fake) => fake.stop()))
-})
-
 const never = () => new AbortController().signal
 const ref = {vault: 'default', name: 'myapp-key'}
 
-async function world(variables: (fake: FakeAzure) => Readonly<Record<string, string>>): Promise<FakeAzure> {
-  const fake = await startFakeAzure()
-  started.push(fake)
-  fake.addVault('my-keyvault')
-  fake.set('my-keyvault', 'myapp-key', 'the value')
-  enter(fake, variables(fake))
-  return fake
-}
+const world = async (...login: Parameters<typeof enterFake>): Promise<FakeAzure> => (await enterFake(...login)).fake
 
-async function connect(settings: Settings = {}, host: Partial<Host> = {}): Promise<Provider> {
-  const provider = await connectTo('https://my-keyvault.vault.azure.net', host, settings)
-  connected.push(provider)
-  return provider
-}
-
-/** A file in the home directory, which is in PATH too. */
-function file(name: string, text: string): string {
-  const path = join(process.env['HOME']!, name)
-  writeFileSync(path, text)
-  return path
-}
+const connect = (settings?: Settings, host?: Partial<Host>): Promise<Provider> =>
+  connectAt('https://my-keyvault.vault.azure.net', host, settings)
 
 /** A program of that name that prints `text`, whatever it is asked. */
 function tool(name: string, text: string): void {
-  chmodSync(file(name, `#!/bin/sh\n/bin/cat <<'END'\n${text}\nEND\n`), 0o755)
+  chmodSync(homeFile(name, `#!/bin/sh\n/bin/cat <<'END'\n${text}\nEND\n`), 0o755)
 }
 
 const cliAnswer = (fake: FakeAzure): string =>
@@ -72,7 +49,7 @@ async function outcomeOf(provider: Provider): Promise<string> {
 /** Every login of the chain that works without Azure is there: a client secret, a workload's token, Azure CLI. */
 async function worldOfAll(): Promise<FakeAzure> {
   const fake = await world((given) => ({...clientSecretLogin(given), AZURE_TOKEN_CREDENTIALS: ''}))
-  process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', fake.federatedToken)
+  process.env['AZURE_FEDERATED_TOKEN_FILE'] = homeFile('token', fake.federatedToken)
   tool('az', cliAnswer(fake))
   return fake
 }
@@ -101,7 +78,7 @@ describe('credential', () => {
     const [key = '', certificate = ''] = pem.split(/(?=-----BEGIN CERTIFICATE)/)
     const cipher = {format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'a password'} as const
     const locked = createPrivateKey(key).export(cipher).toString()
-    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = file('certificate.pem', `${locked}${certificate}`)
+    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = homeFile('certificate.pem', `${locked}${certificate}`)
     process.env['AZURE_CLIENT_CERTIFICATE_PASSWORD'] = 'a password'
     const called = 'found the value by environment variables (certificate)'
     expect(await outcomeOf(await connect({credential: 'client-certificate'}))).toBe(called)
@@ -172,7 +149,7 @@ describe('what is given means that account, and no other that happens to be ther
 
   it('a workload whose token Entra refuses', async () => {
     const fake = await world((given) => ({AZURE_TENANT_ID: given.tenantId, AZURE_CLIENT_ID: given.clientId}))
-    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', fake.makeFederatedToken({sub: 'somebody:else'}))
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = homeFile('token', fake.makeFederatedToken({sub: 'somebody:else'}))
     tool('az', cliAnswer(fake))
     expect(await outcomeOf(await connect())).toMatch(/^LOGIN_REFUSED\n.*AADSTS700213/)
     expect(fake.tokenRequests()).toBe(1)
@@ -268,7 +245,7 @@ describe('in a process of its own', () => {
     const workload = {
       AZURE_TENANT_ID: fake.tenantId,
       AZURE_CLIENT_ID: fake.clientId,
-      AZURE_FEDERATED_TOKEN_FILE: file('token', fake.federatedToken),
+      AZURE_FEDERATED_TOKEN_FILE: homeFile('token', fake.federatedToken),
     }
     const address = {AZURE_POD_IDENTITY_AUTHORITY_HOST: fake.proxyUrl}
     const variables = {...environmentOf(fake), ...noSecret, ...workload, ...address}
@@ -335,7 +312,7 @@ describe('credential = "browser"', () => {
       const place = process.env['HOME']!
       const address = join(place, 'address')
       chmodSync(
-        file('browser', `#!/bin/sh\nprintf %s "$1" > ${address}.part && mv ${address}.part ${address}\n`),
+        homeFile('browser', `#!/bin/sh\nprintf %s "$1" > ${address}.part && mv ${address}.part ${address}\n`),
         0o755,
       )
       Object.assign(process.env, {PATH: `${place}:/usr/bin:/bin`, BROWSER: join(place, 'browser'), DISPLAY: ''})
@@ -358,7 +335,7 @@ describe('credential = "browser"', () => {
 
 describe('a login host that asks for time', () => {
   it('is not waited for when it is longer than a login may take', async () => {
-    const fake = await world(clientSecretLogin)
+    const fake = await world()
     fake.failLogin(429, 600)
     const said = await outcomeOf(await connect())
     expect(said).toMatch(/^THROTTLED\nMicrosoft Entra.*600 s/)
@@ -368,10 +345,10 @@ describe('a login host that asks for time', () => {
 
 describe('a clock that is wrong by a day', () => {
   it('does not matter to a client secret, and is named when a certificate is refused for it', async () => {
-    const fake = await world(clientSecretLogin)
+    const fake = await world()
     fake.skewClock(86_400_000)
     expect(await outcomeOf(await connect())).toContain('found the value')
-    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = file('certificate.pem', await fake.issueClientCertificate())
+    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = homeFile('certificate.pem', await fake.issueClientCertificate())
     const said = await outcomeOf(await connect({credential: 'client-certificate'}))
     expect(said).toMatch(/^LOGIN_REFUSED\n.*AADSTS700024/)
     expect(said).toContain('Set the clock of this machine')

@@ -1,7 +1,4 @@
-import {writeFileSync} from 'node:fs'
-import {join} from 'node:path'
-
-import {afterEach, describe, expect, it} from 'vitest'
+import {describe, expect, it} from 'vitest'
 
 import {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
@@ -9,21 +6,26 @@ import {Secret} from '../../../src/core/secret.ts'
 import {chain} from '../../../src/providers/azure/credential-names.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {makePlace} from '../../config/place.ts'
-import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import type {FakeAzure} from '../../fakes/azure.ts'
 import {readAll} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
-import {clientSecretLogin, connectTo, enter, environmentOf, readInChild, trustNoFake} from './bed.ts'
+import {
+  clientSecretLogin,
+  connectAt,
+  enterFake,
+  environmentOf,
+  homeFile,
+  readInChild,
+  startFake,
+  trustNoFake,
+} from './bed.ts'
 
 // What people read, word by word: messages.golden.txt is written by hand. What differs from run to run has a fixed word.
 
 const texts = goldenTexts(import.meta.dirname)
 
-const started: FakeAzure[] = []
-const connected: Provider[] = []
-afterEach(async () => {
-  await Promise.all(connected.splice(0).map((provider) => provider.close()))
-  await Promise.all(started.splice(0).map((fake) => fake.stop()))
-})
+/** Those of all situations so far: each has ids of its own, which get a fixed word. */
+const fakes: FakeAzure[] = []
 
 const never = () => new AbortController().signal
 const ref = (name = 'myapp-key') => ({vault: 'default', name})
@@ -42,17 +44,9 @@ type World = {
 const nobody = {AZURE_CLIENT_ID: '', AZURE_TENANT_ID: '', AZURE_CLIENT_SECRET: '', AZURE_TOKEN_CREDENTIALS: ''}
 
 async function world(variables: Readonly<Record<string, string>> = {}): Promise<World> {
-  const fake = await startFakeAzure()
-  started.push(fake)
-  fake.addVault('my-keyvault')
-  fake.set('my-keyvault', 'myapp-key', 'the value')
-  enter(fake, {...clientSecretLogin(fake), ...variables})
-  const connect: World['connect'] = async (settings = {}, host = {}) => {
-    const url = typeof settings['vault_url'] === 'string' ? settings['vault_url'] : vaultUrl
-    const provider = await connectTo(url, {callTimeoutMs: 10_000, ...host}, settings)
-    connected.push(provider)
-    return provider
-  }
+  const {fake} = await enterFake((given) => ({...clientSecretLogin(given), ...variables}))
+  fakes.push(fake)
+  const connect: World['connect'] = (settings, host) => connectAt(vaultUrl, {callTimeoutMs: 10_000, ...host}, settings)
   const read: World['read'] = async (settings, host) => failureOf(await readAll(await connect(settings, host), [ref()]))
   const readInRun: World['readInRun'] = () => failureInSync(ref(), connect)
   return {fake, connect, read, readInRun}
@@ -92,12 +86,6 @@ async function configured(
       suggestions: error.suggestions as [string, ...string[]],
     },
   )
-}
-
-function file(name: string, text: string): string {
-  const path = join(process.env['HOME']!, name)
-  writeFileSync(path, text)
-  return path
 }
 
 /** Every situation of the golden file, and how it comes about. */
@@ -152,21 +140,20 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   'LOGIN_REFUSED: the federated credential names another repository': async () => {
     const {fake, read} = await world({AZURE_CLIENT_SECRET: '', AZURE_TOKEN_CREDENTIALS: 'WorkloadIdentityCredential'})
     const token = fake.makeFederatedToken({sub: 'repo:myorg/another:ref:refs/heads/main'})
-    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', token)
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = homeFile('token', token)
     return read()
   },
   'LOGIN_REFUSED: the certificate is not known': async () => {
     const {fake, read} = await world({AZURE_CLIENT_SECRET: ''})
-    const stranger = await startFakeAzure()
-    started.push(stranger)
-    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = file('certificate.pem', await stranger.issueClientCertificate())
+    const stranger = await startFake()
+    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = homeFile('certificate.pem', await stranger.issueClientCertificate())
     expect(fake.tokenRequests()).toBe(0)
     return read()
   },
   'LOGIN_REFUSED: the clock is wrong': async () => {
     const {fake, read} = await world({AZURE_CLIENT_SECRET: ''})
     fake.skewClock(86_400_000)
-    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = file('certificate.pem', await fake.issueClientCertificate())
+    process.env['AZURE_CLIENT_CERTIFICATE_PATH'] = homeFile('certificate.pem', await fake.issueClientCertificate())
     return read()
   },
   'LOGIN_REFUSED: the login host is that of another cloud': async () =>
@@ -346,7 +333,7 @@ async function inChild(variables: Readonly<Record<string, string>>, there = fals
 
 /** As people read it, with a fixed word for what is another in each run. */
 function shown(error: EnvdriftError): string {
-  return [...started.flatMap(wordsOf), [longName, 'no-such-keyvault'] as const]
+  return [...fakes.flatMap(wordsOf), [longName, 'no-such-keyvault'] as const]
     .reduce((all, [value, word]) => all.replaceAll(value, word), asRead(error))
     .replaceAll(/\b20\d\d-\d\d-\d\d\b/g, 'DATE')
     .replaceAll(/[ \t]+$/gm, '')

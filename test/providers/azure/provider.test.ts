@@ -1,31 +1,24 @@
-import {chmodSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {chmodSync} from 'node:fs'
 
-import {afterEach, describe, expect, it} from 'vitest'
+import {describe, expect, it} from 'vitest'
 
 import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
-import {startFakeAzure, type FakeAzure} from '../../fakes/azure.ts'
+import type {FakeAzure} from '../../fakes/azure.ts'
 import {gist, readAll} from '../contract.ts'
 import {
   clientSecretLogin,
-  connectTo,
-  enter,
+  connectAt,
+  enterFake,
   environmentOf,
+  homeFile,
   inChild,
   readInChild,
   scriptThatReads,
   trustNoFake,
 } from './bed.ts'
-
-const started: FakeAzure[] = []
-const connected: Provider[] = []
-afterEach(async () => {
-  await Promise.all(connected.splice(0).map((provider) => provider.close()))
-  await Promise.all(started.splice(0).map((fake) => fake.stop()))
-})
 
 type World = {
   readonly fake: FakeAzure
@@ -33,26 +26,9 @@ type World = {
 }
 
 /** A vault `my-keyvault` with one secret `myapp-key`. */
-async function world(variables: (fake: FakeAzure) => Record<string, string> = clientSecretLogin): Promise<World> {
-  const fake = await startFakeAzure()
-  started.push(fake)
-  const url = fake.addVault('my-keyvault')
-  fake.set('my-keyvault', 'myapp-key', 'the value')
-  enter(fake, variables(fake))
+async function world(...login: Parameters<typeof enterFake>): Promise<World> {
+  const {fake, url} = await enterFake(...login)
   return {fake, connect: (host, settings) => connectAt(url, host, settings)}
-}
-
-async function connectAt(url: string, host?: Partial<Host>, settings?: Settings): Promise<Provider> {
-  const provider = await connectTo(url, host, settings)
-  connected.push(provider)
-  return provider
-}
-
-/** A file in the home directory, which is in PATH too. */
-function file(name: string, text: string): string {
-  const path = join(process.env['HOME']!, name)
-  writeFileSync(path, text)
-  return path
 }
 
 const ref = (name: string, version?: string) => ({vault: 'default', name, ...(version !== undefined && {version})})
@@ -252,7 +228,7 @@ describe('a login to Azure', () => {
       async (fake: FakeAzure) => ({
         ...clientSecretLogin(fake),
         AZURE_CLIENT_SECRET: '',
-        AZURE_CLIENT_CERTIFICATE_PATH: file('certificate.pem', await fake.issueClientCertificate()),
+        AZURE_CLIENT_CERTIFICATE_PATH: homeFile('certificate.pem', await fake.issueClientCertificate()),
       }),
     ],
     [
@@ -260,14 +236,14 @@ describe('a login to Azure', () => {
       async (fake: FakeAzure) => ({
         AZURE_TENANT_ID: fake.tenantId,
         AZURE_CLIENT_ID: fake.clientId,
-        AZURE_FEDERATED_TOKEN_FILE: file('token', fake.federatedToken),
+        AZURE_FEDERATED_TOKEN_FILE: homeFile('token', fake.federatedToken),
       }),
     ],
     [
       'Azure CLI',
       async (fake: FakeAzure) => {
         const answer = {accessToken: fake.userToken(), expires_on: Math.floor(Date.now() / 1000) + 3600}
-        chmodSync(file('az', `#!/bin/sh\necho '${JSON.stringify(answer)}'\n`), 0o755)
+        chmodSync(homeFile('az', `#!/bin/sh\necho '${JSON.stringify(answer)}'\n`), 0o755)
         return {}
       },
     ],
@@ -338,7 +314,7 @@ describe('a login to Azure', () => {
       AZURE_CLIENT_ID: given.clientId,
     }))
     const ofAnother = fake.makeFederatedToken({sub: 'repo:myorg/another:environment:production'})
-    process.env['AZURE_FEDERATED_TOKEN_FILE'] = file('token', ofAnother)
+    process.env['AZURE_FEDERATED_TOKEN_FILE'] = homeFile('token', ofAnother)
     const error = await failureOf(await connect())
     expect(error.code).toBe('LOGIN_REFUSED')
     expect(error.message).toContain('AADSTS700213')
@@ -428,7 +404,7 @@ describe('a login to Azure', () => {
 
   it('C112 ends when Azure CLI hangs, and lets the process end', async () => {
     const {fake} = await world()
-    chmodSync(file('az', '#!/bin/sh\nexec /bin/sleep 600\n'), 0o755)
+    chmodSync(homeFile('az', '#!/bin/sh\nexec /bin/sleep 600\n'), 0o755)
     const variables = {...environmentOf(fake), PATH: process.env['PATH']!}
     const {outcome} = await readInChild({...variables, AZURE_TOKEN_CREDENTIALS: 'AzureCliCredential'}, {}, 600)
     expect(outcome).toBe('TIMEOUT')

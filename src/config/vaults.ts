@@ -2,7 +2,7 @@ import {resolve} from 'node:path'
 
 import {isInside} from '../core/inside.ts'
 import type {VaultName} from '../core/mapping.ts'
-import type {Settings, SettingValue} from '../core/provider-spec.ts'
+import type {ProviderSpec, Settings, SettingValue} from '../core/provider-spec.ts'
 import {printable} from '../core/text.ts'
 import type {VaultConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
@@ -11,8 +11,17 @@ import {realpathOfNearest} from './reach.ts'
 import type {Draft} from './routing.ts'
 import {variableOf} from './variables.ts'
 
-/** The last word of a vault's provider. @returns `undefined` when the vault is unusable (said). */
-export async function resolveVault(draft: Draft, gathered: Gathered): Promise<VaultConfig | undefined> {
+/**
+ * The last word of a vault's provider.
+ *
+ * @param drafts - all that the run has to do with, this one included.
+ * @returns `undefined` when the vault is unusable (said).
+ */
+export async function resolveVault(
+  draft: Draft,
+  gathered: Gathered,
+  drafts: Iterable<Draft> = [draft],
+): Promise<VaultConfig | undefined> {
   const {specs, port, ci, trustedVaults, namedByMachine, namedByUser, remarks, base, repository} = gathered
   const spec = specs[draft.provider]!
   if (draft.broken) return undefined
@@ -28,6 +37,7 @@ export async function resolveVault(draft: Draft, gathered: Gathered): Promise<Va
     trustedVaults,
     namedByMachine: namedByMachine.get(draft.provider) ?? [],
     namedByUser: namedByUser.get(draft.provider) ?? [],
+    siblings: addressesInFiles(draft.provider, spec, drafts),
   })
   const found: Remark[] = problems.map(({text, setting, code}) => ({
     text,
@@ -50,16 +60,30 @@ export async function resolveVault(draft: Draft, gathered: Gathered): Promise<Va
   return found.length > 0 ? undefined : {name: draft.name, provider: draft.provider, settings}
 }
 
+function addressesInFiles(
+  provider: string,
+  {flags}: ProviderSpec,
+  drafts: Iterable<Draft>,
+): readonly (string | undefined)[] {
+  const key = flags['vault-url'] ?? ''
+  return [...drafts]
+    .filter((one) => one.provider === provider && !['flag', 'environment'].includes(one.origins[key] ?? ''))
+    .map(({settings: {[key]: address}}) => (typeof address === 'string' ? address : undefined))
+}
+
 /**
  * The settings without what the user file says of another server: that its certificate need not be checked, which
  * authorities vouch for it. A pull request would otherwise name the server for which that holds.
  */
-function believed({provider, settings, origins, ofUser}: Draft, gathered: Gathered): Settings {
+function believed(draft: Draft, gathered: Gathered): Settings {
+  const {provider, settings, origins, ofUser} = draft
   const {specs, port, remarks, trustedVaults, namedByMachine} = gathered
   const spec = specs[provider]!
   const key = spec.flags['vault-url']
   const address = key === undefined ? undefined : settings[key]
   if (key === undefined || typeof address !== 'string' || origins[key] !== 'repository') return settings
+  // Who is asked then is the machine's own word, and the address in the file receives nothing.
+  if (spec.isAskedThroughAgent?.({settings, origins, env: port.env}) === true) return settings
   const meant = ofUser[key]
   const {receivesToken} = spec.settings[key]!
   const clients = spec.addressVariables?.map((name) => port.env[name] ?? '') ?? []
@@ -97,7 +121,7 @@ export async function resolveVaults(
   const byName = new Map<VaultName, VaultConfig>()
   const byIdentity = new Map<string, VaultConfig>()
   for (const draft of drafts) {
-    const vault = await resolveVault(draft, gathered)
+    const vault = await resolveVault(draft, gathered, drafts)
     if (vault === undefined) continue
     const identity = identityOf(vault)
     if (!byIdentity.has(identity)) byIdentity.set(identity, vault)

@@ -74,6 +74,12 @@ export type ProviderSpec = {
   }
   /** Variables in which the service's own client looks for the address. */
   readonly addressVariables?: readonly string[]
+  /** Does this machine name somebody who is asked in place of the address in `settings`, so that this one receives nothing? */
+  readonly isAskedThroughAgent?: (given: {
+    readonly settings: Settings
+    readonly origins: Readonly<Record<string, Origin>>
+    readonly env: Env
+  }) => boolean
   /** Is this the address of a vault of this provider, and of no other's: by its host, where that tells? */
   readonly isOwnAddress?: (address: string) => boolean
   /** May a secret's name hold a slash? Decides what `a/b=folder` means in pair.txt. */
@@ -104,6 +110,11 @@ export type ProviderSpec = {
     readonly namedByMachine?: readonly string[]
     /** Those that the user file names; they count as much where the client's own variables name none. */
     readonly namedByUser?: readonly string[]
+    /**
+     * The addresses of all vaults of this provider that the run has to do with, itself included, as files name them;
+     * `undefined` for one without. Those that a flag or a variable names are left out.
+     */
+    readonly siblings?: readonly (string | undefined)[]
   }) => Resolved
 }
 

@@ -510,6 +510,48 @@ describe('who may set what', () => {
     expect(said).toHaveLength(isUsed ? 0 : 1)
   })
 
+  it('a repository takes no TLS setting of the user file from an agent by naming an address', async () => {
+    const place = await makePlace()
+    await place.write('home/.config/envdrift/config.toml', `[vault.hashicorp]\n${loose}`)
+    const text = `[vault.hashicorp]\nurl = "https://file.example"\n${mapping()}`
+    const {vaults} = await vaultsOf(place, text, {}, {VAULT_AGENT_ADDR: 'https://agent.example'})
+    expect(vaults['default']).toMatchObject({url: 'https://agent.example', tls_skip_verify: true, ca_file: '/ca.pem'})
+    // Asked directly, it is the repository's address, for which they were not meant.
+    const machine = {VAULT_AGENT_ADDR: 'https://agent.example', VAULT_ADDR: 'https://mine.example'}
+    await place.write(
+      'home/.config/envdrift/config.toml',
+      `trusted_vaults = ["https://file.example"]\n[vault.hashicorp]\nurl = "https://mine.example"\n${loose}`,
+    )
+    const direct = await vaultsOf(place, text, {}, machine)
+    expect(direct.vaults['default']).toEqual({
+      provider: 'hashicorp',
+      url: 'https://file.example',
+      mount: 'secret',
+      auth: 'token',
+    })
+  })
+
+  it('an agent is asked for one server only, of however many vaults files declare', async () => {
+    const declared = (url: string): string =>
+      `[vault.hashicorp]\nurl = "https://file.example"\n[vaults.team]\nprovider = "hashicorp"\nurl = "${url}"\n${mapping()}${mapping('vault_name = "team"', 'other-key')}`
+    const env = {VAULT_AGENT_ADDR: 'https://agent.example'}
+    expect(await failureOf(await makePlace(), declared('https://other.example'), {}, env)).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('https://file.example, https://other.example'),
+    })
+    expect((await vaultsOf(await makePlace(), declared('https://file.example/'), {}, env)).routes).toHaveLength(2)
+    // What a flag names is not asked through the agent, so one server is left.
+    const flags = {vaultUrl: 'https://other.example'}
+    expect(
+      (
+        await vaultsOf(await makePlace(), declared('https://file.example'), flags, {
+          ...env,
+          ENVDRIFT_TRUSTED_VAULTS: 'https://file.example',
+        })
+      ).vaults,
+    ).toMatchObject({default: {url: 'https://other.example'}, team: {url: 'https://agent.example'}})
+  })
+
   it('the challenge of another Azure vault is verified, whatever the user file says of its own', async () => {
     const place = await makePlace()
     const user = '[vault.azure]\nvault_url = "https://mine.vault.azure.net/"\ndisable_challenge_verification = true\n'

@@ -9,15 +9,18 @@ import {networkTrouble} from '../network-trouble.ts'
 import {connectionError, redirectError, sealedError} from './errors.ts'
 import type {Http, HttpAnswer} from './http.ts'
 import {encoded} from './path.ts'
+import type {Turn} from './rate-limit.ts'
 
 export type Answer = {readonly status: number; readonly body: unknown}
 
 type CallOptions = {
   readonly signal: AbortSignal
-  /** Left out: a call without one, as a login is. */
-  readonly token?: Secret
+  /** Without one: a login, or what an agent sends its own login with. */
+  readonly token?: Secret | undefined
   /** Making it a second time does no harm, as with a login. Reading never does. */
   readonly repeatable?: boolean
+  /** Waits for no turn: the last word at the end of a run has no time for it. */
+  readonly atOnce?: boolean
 }
 
 /** Vault's API as far as we use it; every answer of Vault's own comes back as it is, whatever its status. */
@@ -35,6 +38,7 @@ type Options = {
   readonly json?: unknown
   readonly signal: AbortSignal
   readonly repeatable?: boolean
+  readonly atOnce?: boolean
 }
 
 /** How often one call is made again, unless VAULT_MAX_RETRIES says it. Vault's own client does it twice. */
@@ -68,15 +72,22 @@ export async function makeClient(
     readonly callTimeoutMs: number
     readonly retries: number | undefined
     readonly onRetry: () => void
+    /** Of each request, tried again or not. */
+    readonly turn: Turn
   },
   http: Http,
 ): Promise<Client> {
   const {default: nodeVault} = await import('node-vault')
   const {url, place, retries = defaultRetries} = vault
 
-  async function send({method, uri, headers, json, signal, repeatable = method === 'GET'}: Options) {
-    const request = {method, url: new URL(uri), headers, ...(json !== undefined && {json}), signal}
-    const answer = await withRetries(repeatable, signal, () => http.send(request))
+  async function send({method, uri, headers, json, signal, repeatable = method === 'GET', atOnce = false}: Options) {
+    // An agent may take no request without this header, which no web page can send.
+    const marked = {...headers, 'X-Vault-Request': 'true'}
+    const request = {method, url: new URL(uri), headers: marked, ...(json !== undefined && {json}), signal}
+    const answer = await withRetries(repeatable, signal, async () => {
+      if (!atOnce) await vault.turn(signal)
+      return http.send(request)
+    })
     if (answer.status >= 300 && answer.status < 400) throw redirectError(answer.location, request.url, place)
     // node-vault takes any answer for good if this path looks like that of its health check, and a secret's may.
     return {statusCode: answer.status, body: answer.body, request: {path: ''}}
@@ -117,7 +128,8 @@ export async function makeClient(
 
   /** The one question that a sealed Vault answers; it needs no token, so it gets none. */
   async function isSealed(signal: AbortSignal): Promise<boolean> {
-    const request = {method: 'GET', url: new URL(`${url}/v1/sys/seal-status`), headers: {}, signal}
+    const headers = {'X-Vault-Request': 'true'}
+    const request = {method: 'GET', url: new URL(`${url}/v1/sys/seal-status`), headers, signal}
     const {body} = await http.send(request).catch(() => ({body: undefined}))
     return typeof body === 'object' && body !== null && 'sealed' in body && body.sealed === true
   }
@@ -139,8 +151,9 @@ export async function makeClient(
 }
 
 /** What node-vault hands on with a request. The token goes with each, so that one may follow another. */
-const requestOf = ({signal, token, repeatable}: CallOptions) => ({
+const requestOf = ({signal, token, repeatable, atOnce}: CallOptions) => ({
   signal,
+  ...(atOnce !== undefined && {atOnce}),
   ...(repeatable !== undefined && {repeatable}),
   ...(token !== undefined && {headers: {'X-Vault-Token': token.reveal()}}),
 })

@@ -30,6 +30,8 @@ export type Holder = {
   readonly policies?: readonly string[]
   /** How many requests a login of our own is good for, where its role limits that. */
   readonly uses?: number | undefined
+  /** An agent sends its own, if it has one. */
+  readonly isAgent?: boolean
 }
 
 /** A connection that fails, an answer that is no HTTP or too much of it: by Node's code, never by its text. */
@@ -128,7 +130,9 @@ function forbidden({place, doing, name, policyPath = '', mount, namespace, holde
         ...(own
           ? []
           : [
-              'If nothing can be read, the token may have expired: `vault token lookup` shows it, `vault login` gets a new one.',
+              holder?.isAgent === true
+                ? 'If nothing can be read, the agent may lend no login: set `use_auto_auth_token = true` in its `api_proxy`, or VAULT_TOKEN here.'
+                : 'If nothing can be read, the token may have expired: `vault token lookup` shows it, `vault login` gets a new one.',
             ]),
       ],
     },

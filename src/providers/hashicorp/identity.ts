@@ -11,7 +11,9 @@ import type {Session} from './session.ts'
 export async function identityOf(session: Session): Promise<Identity> {
   const login = await session.login()
   if (login === undefined)
-    return {who: 'the owner of the token', credential: session.from ?? 'a token', until: 'unknown'}
+    return session.from === undefined
+      ? {who: 'the agent', credential: 'its own login', until: 'unknown'}
+      : {who: 'the owner of the token', credential: session.from, until: 'unknown'}
   const {policies, from, endsAtMs} = login
   return {
     who: `${nameOf(login)} with the policies ${policies.map((one) => printable(one)).join(', ')}`,

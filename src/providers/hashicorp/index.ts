@@ -16,15 +16,18 @@ import type {LoginSettings} from './login/credentials.ts'
 import {loginWith} from './login/log-in.ts'
 import type {KvVersion} from './mount.ts'
 import {proxyFor} from './proxy.ts'
-import {closed, givenSession, ownSession, type Session} from './session.ts'
+import {rateLimitOf, takeTurns} from './rate-limit.ts'
+import {closed, givenSession, lentSession, ownSession, type Session} from './session.ts'
 import {tlsOptions, type TlsSettings} from './tls.ts'
-import {findToken} from './token.ts'
+import {findToken, tokenOfMachine} from './token.ts'
 import {clientVariable, durationMsOf, envOf, retriesOf} from './variables.ts'
 import {vaultKv} from './vault-command.ts'
 
 /** What connect uses of the settings, after `spec.resolve`. */
 type Vault = {
   readonly url: string
+  /** What listens there is an agent: it leads to a server, and may have a login to lend. */
+  readonly isAgent: boolean
   /** Namespace in the path of the address. */
   readonly prefix: string | undefined
   /** Namespace in a header. */
@@ -47,11 +50,13 @@ export const provider: ProviderDefinition = {
   connect: ({settings}, host) => Promise.resolve(connect(vaultOf(settings), host)),
 }
 
-function connect({url, prefix, header, mount, kv, mayBeKv1, tls, login}: Vault, host: Host): Provider {
+function connect({url, isAgent, prefix, header, mount, kv, mayBeKv1, tls, login}: Vault, host: Host): Provider {
   const namespace = [header, prefix].filter((one) => one !== undefined).join('/') || undefined
-  const place = `HashiCorp Vault ${url}${namespace === undefined ? '' : ` namespace ${namespace}`} mount ${mount}`
-  const {maxInFlight} = host
-  const env = envOf(host.env, url)
+  const place = `HashiCorp Vault ${isAgent ? 'agent ' : ''}${url}${namespace === undefined ? '' : ` namespace ${namespace}`} mount ${mount}`
+  const env = isAgent ? host.env : envOf(host.env, url)
+  const limit = rateLimitOf(clientVariable(env, 'RATE_LIMIT')?.text ?? '')
+  // What a second lets go, so that no call waits away its time.
+  const maxInFlight = Math.min(host.maxInFlight, Math.max(1, Math.floor(limit?.perSecond ?? Infinity)))
   const callTimeoutMs = Math.min(
     host.callTimeoutMs,
     durationMsOf(clientVariable(env, 'CLIENT_TIMEOUT')?.text ?? '') ?? Infinity,
@@ -74,21 +79,27 @@ function connect({url, prefix, header, mount, kv, mayBeKv1, tls, login}: Vault, 
   let started: Promise<{readonly session: Session; readonly kv: Kv}> | undefined
   const start = async (): Promise<{readonly session: Session; readonly kv: Kv}> => {
     // --token is what a person wants now, whatever the files say.
-    const given = login === undefined || host.token !== undefined ? await findToken({...host, env}) : undefined
+    const given =
+      login !== undefined && host.token === undefined
+        ? undefined
+        : await (isAgent ? tokenOfMachine : findToken)({...host, env})
     const http = open({maxSockets: maxInFlight, tls: await tlsOptions(tls, env), proxy: proxyFor(new URL(url), env)})
     if (isClosed) throw closed(place)
     const retries = retriesOf(clientVariable(env, 'MAX_RETRIES')?.text ?? '')
     const onRetry = (): void => host.warn(retryNote(place))
-    const client = await makeClient({url, prefix, namespace: header, place, callTimeoutMs, retries, onRetry}, http)
+    const turn = takeTurns(limit)
+    const client = await makeClient(
+      {url, prefix, namespace: header, place, callTimeoutMs, retries, onRetry, turn},
+      http,
+    )
     const elsewhere = (to: URL): Http => open({maxSockets: 1, tls: {}, proxy: proxyFor(to, env, 'general')})
-    const session =
-      given === undefined
-        ? ownSession(loginWith(login!, {host, place, client, elsewhere, typed}), client, {
-            place,
-            callTimeoutMs,
-            warn: host.warn,
-          })
-        : givenSession(given)
+    const own = (settings: LoginSettings): Session =>
+      ownSession(loginWith(settings, {host, place, client, elsewhere, typed}), client, {
+        place,
+        callTimeoutMs,
+        warn: host.warn,
+      })
+    const session = given !== undefined ? givenSession(given) : login === undefined ? lentSession : own(login)
     const engine = {place, mount, namespace, version: kv, mayBeKv1, hasPrefix: prefix !== undefined}
     return {session, kv: kvEngine(engine, client, () => askerOf(session))}
   }
@@ -161,7 +172,14 @@ function connect({url, prefix, header, mount, kv, mayBeKv1, tls, login}: Vault, 
 async function askerOf(session: Session): Promise<Asker> {
   const login = await session.login()
   if (login === undefined)
-    return {token: await session.token(), holder: {as: `the token from ${session.from}`}, hasEnded: () => false}
+    return {
+      token: await session.token(),
+      holder:
+        session.from === undefined
+          ? {as: 'the login of the agent', isAgent: true}
+          : {as: `the token from ${session.from}`},
+      hasEnded: () => false,
+    }
   return {
     token: login.token,
     holder: {as: `the login as ${nameOf(login)}`, policies: login.policies, uses: login.uses},
@@ -182,6 +200,7 @@ function vaultOf(settings: Settings): Vault {
   const kv = settings['kv_version']
   return {
     url: text('url') ?? '',
+    isAgent: settings['agent'] === true,
     prefix: text('url_namespace'),
     header: text('namespace'),
     mount: text('mount') ?? 'secret',

@@ -21,8 +21,8 @@ export type Kv = {
   readonly version: () => KvVersion | undefined
 }
 
-/** Who asks: the token to send, and how messages speak of its holder. */
-export type Asker = {readonly token: Secret; readonly holder: Holder; readonly hasEnded: () => boolean}
+/** Who asks: the token to send, if any, and how messages speak of its holder. */
+export type Asker = {readonly token: Secret | undefined; readonly holder: Holder; readonly hasEnded: () => boolean}
 
 /**
  * A found secret of KV 2 costs one request and nothing else. Before anything is called absent, and before a path is read as KV 1
@@ -66,12 +66,15 @@ export function kvEngine(
 
   /** Requests that each token was sent with, those that were made again not counted. */
   const sent = new WeakMap<Secret, number>()
-  const count = (token: Secret): void => void sent.set(token, (sent.get(token) ?? 0) + 1)
+  const sentWith = (token: Secret | undefined): number => (token === undefined ? 0 : (sent.get(token) ?? 0))
+  const count = (token: Secret | undefined): void => {
+    if (token !== undefined) sent.set(token, sentWith(token) + 1)
+  }
 
   /** @throws EnvdriftError for a 403 that no policy helps against. */
   function checkLogin(asked: Asked, {token, holder, hasEnded}: Asker): void {
     if (hasEnded()) throw endedLogin(asked)
-    if (holder.uses !== undefined && (sent.get(token) ?? 0) > holder.uses) throw usedUpLogin(asked, holder.uses)
+    if (holder.uses !== undefined && sentWith(token) > holder.uses) throw usedUpLogin(asked, holder.uses)
   }
 
   async function get(ref: SecretRef, version: KvVersion, signal: AbortSignal) {

@@ -8,11 +8,11 @@ import type {Token} from './token.ts'
 
 /** Who we are to Vault for the length of a run. */
 export type Session = {
-  /** The token to send now. Logs in when there is none yet, and renews one that would end soon. */
-  readonly token: () => Promise<Secret>
+  /** The token to send now. Logs in when there is none yet, and renews one that would end soon. `undefined`: none. */
+  readonly token: () => Promise<Secret | undefined>
   /** The login that we have made ourselves, as it is now; `undefined` for a token that we were given. */
   readonly login: () => Promise<Login | undefined>
-  /** Where a token that we were given comes from. */
+  /** Where a token that we were given comes from; `undefined` where there is none, or a login of our own. */
   readonly from: string | undefined
   /** Gives back a login of our own. Takes three seconds at most, whatever Vault does, and never throws. */
   readonly end: () => Promise<void>
@@ -31,6 +31,14 @@ export const givenSession = ({secret, from}: Token): Session => ({
   from,
   end: () => Promise.resolve(),
 })
+
+/** Nothing is sent along: the agent that we ask sends its own login. */
+export const lentSession: Session = {
+  token: () => Promise.resolve(undefined),
+  login: () => Promise.resolve(undefined),
+  from: undefined,
+  end: () => Promise.resolve(),
+}
 
 /**
  * A login of our own, made when it is first needed, once for all who wait for it.
@@ -129,9 +137,10 @@ export function ownSession(
 
   async function giveBack({token, revocable, endsAtMs}: Login): Promise<void> {
     if (!revocable || (endsAtMs ?? Infinity) <= performance.now()) return
-    const answer = await bounded((signal) => client.post('auth/token/revoke-self', {}, {signal, token}), endMs).catch(
-      () => undefined,
-    )
+    const answer = await bounded(
+      (signal) => client.post('auth/token/revoke-self', {}, {signal, token, atOnce: true}),
+      endMs,
+    ).catch(() => undefined)
     if (answer?.status !== 204)
       warn(`The login to ${place} could not be revoked; it ends by itself${endOf({endsAtMs})}`)
   }

@@ -1,10 +1,11 @@
 import type {Problem, ProviderSpec, Settings} from '../../core/provider-spec.ts'
-import {printable} from '../../core/text.ts'
-import {addressOf, isLoopback} from './address.ts'
+import {addressOf} from './address.ts'
+import {agentOf, checkAddress, writtenAddress} from './check-address.ts'
 import {sentCredential, loginProblems, loginVariables, type Method} from './login-settings.ts'
 import {hasControl, isPlainPath, isReserved, withoutSlashes} from './path.ts'
+import {rateLimitOf} from './rate-limit.ts'
 import {settings as known} from './settings.ts'
-import {booleanOf, clientVariable, durationMsOf, envOf, retriesOf, type Variable} from './variables.ts'
+import {booleanOf, clientVariable, durationMsOf, envOf, retriesOf} from './variables.ts'
 
 type Given = Parameters<ProviderSpec['resolve']>[0]
 type Findings = {readonly problems: Problem[]; readonly warnings: string[]}
@@ -14,6 +15,7 @@ export const spec: ProviderSpec = {
   settings: known,
   flags: {'vault-url': 'url', token: true},
   addressVariables: ['VAULT_ADDR', 'BAO_ADDR'],
+  isAskedThroughAgent: (given) => agentOf(given) !== undefined,
   slashInNames: true,
   checkSecretName: (name, version) => {
     if (name.startsWith('/') || name.endsWith('/')) return 'must not start or end with a slash (HashiCorp Vault)'
@@ -28,7 +30,8 @@ export const spec: ProviderSpec = {
   resolve: (given) => {
     const found: Findings = {problems: [], warnings: []}
     const server = addressOf(writtenAddress(given)?.text ?? '')?.server
-    const atServer = server === undefined ? given : {...given, env: envOf(given.env, server)}
+    const isDirect = server !== undefined && agentOf(given) === undefined
+    const atServer = isDirect ? {...given, env: envOf(given.env, server)} : given
     const method = (given.settings['auth'] ?? 'token') as Method
     const settings: Record<string, Settings[string]> = {
       mount: 'secret',
@@ -47,75 +50,6 @@ export const spec: ProviderSpec = {
     found.problems.push(...loginProblems(method, settings))
     return {settings, ...found}
   },
-}
-
-/** The address as somebody has written it: a setting before the variable of Vault's client. */
-function writtenAddress({settings: {url}, env}: Given): Variable | undefined {
-  return typeof url === 'string' ? {name: 'url', text: url} : clientVariable(env, 'ADDR')
-}
-
-/** Who receives what we log in with, and whether this machine agrees. */
-function checkAddress(
-  given: Given,
-  settings: Record<string, Settings[string]>,
-  credential: string | undefined,
-  {problems, warnings}: Findings,
-): void {
-  const {origins, ci, trustedVaults, namedByMachine = [], namedByUser = []} = given
-  const ofClient = clientVariable(given.env, 'ADDR')
-  const written = writtenAddress(given)
-  const address = written === undefined ? undefined : addressOf(written.text)
-  if (written === undefined) {
-    problems.push({
-      text: 'HashiCorp Vault needs an address: set url in [vault.hashicorp], set VAULT_ADDR, or pass --vault-url',
-    })
-    return
-  }
-  if (address === undefined) {
-    problems.push({
-      setting: 'url',
-      text: `${written.name} must be an address like https://vault.example.com:8200, without user name, password, query and fragment, and with nothing but a namespace behind /v1`,
-    })
-    return
-  }
-  const {server, prefix} = address
-  // Apart, so that what was decoded once is taken apart no second time.
-  settings['url'] = server
-  if (prefix !== undefined) settings['url_namespace'] = prefix
-
-  const isWritten =
-    given.settings['url'] !== undefined && (origins['url'] === 'repository' || origins['url'] === 'user')
-  const isOurs = isWritten && origins['url'] === 'repository'
-  const isPinned = trustedVaults.some((trusted) => addressOf(trusted)?.server === server)
-  // Written as it came, a login in it would be shown.
-  const other = ofClient === undefined ? undefined : (addressOf(ofClient.text)?.server ?? '(no address)')
-  const named = other === undefined ? [...namedByMachine, ...namedByUser] : namedByMachine
-  const machines = [...trustedVaults, ...named].map((one) => addressOf(one)?.server ?? '(no address)')
-  const shown = printable(server)
-  if (isWritten && other !== undefined && other !== server && !isPinned) {
-    // The token in VAULT_TOKEN or ~/.vault-token was made for VAULT_ADDR, and a pull request can change the file.
-    problems.push({
-      code: 'VAULT_ADDRESS_CONFLICT',
-      setting: 'url',
-      text: `url ${shown} and ${ofClient!.name} ${printable(other)} differ, and your token belongs to one of them: make them equal, unset ${ofClient!.name}, or list both in trusted_vaults of your user file`,
-    })
-  } else if (isOurs && !isPinned && machines.length > 0 && !machines.includes(server)) {
-    problems.push({
-      code: 'CONFIG_NOT_ALLOWED',
-      setting: 'url',
-      text: `url ${shown} is none of the addresses that this machine trusts (${machines.map((one) => printable(one)).join(', ')}), so it gets no token: add it to trusted_vaults in your user file or to ENVDRIFT_TRUSTED_VAULTS if you trust it`,
-    })
-  } else if (isOurs && !isPinned && machines.length === 0 && other === undefined) {
-    // What lives longer than a token, or is fetched only to be sent there, is worth the word outside of CI, too.
-    if (ci || credential !== undefined) {
-      warnings.push(
-        `The address ${shown} that receives ${credential ?? 'the Vault token'} is set by a file that a pull request can change: set VAULT_ADDR or ENVDRIFT_TRUSTED_VAULTS ${ci ? 'in the pipeline' : 'on this machine'} to pin it.`,
-      )
-    }
-  }
-  if (server.startsWith('http:') && !isLoopback(new URL(server).hostname)) {
-    warnings.push(`${shown} is not encrypted: token and keys travel in clear. Use https.`)
-  }
 }
 
 /** What Vault's client reads about TLS from its variables, in its order, where the settings say nothing about the same. */
@@ -198,6 +132,11 @@ function checkLimits({env}: Given, {problems}: Findings): void {
   const retries = clientVariable(env, 'MAX_RETRIES')
   if (retries !== undefined && retriesOf(retries.text) === undefined)
     problems.push({text: `${retries.name} must be a whole number up to 100: set it so, or unset it`})
+  const rate = clientVariable(env, 'RATE_LIMIT')
+  if (rate !== undefined && rateLimitOf(rate.text) === undefined)
+    problems.push({
+      text: `${rate.name} must be requests a second, from 0.1, like 50 or 2.5:10 (10 of them at once): set it so, or unset it`,
+    })
 }
 
 function slashless(value: Settings[string] | undefined): string | undefined {

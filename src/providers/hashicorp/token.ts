@@ -22,7 +22,18 @@ export type Token = {
  *
  * @throws EnvdriftError NOT_LOGGED_IN when there is none, or none that can be read.
  */
-export async function findToken({token, env, home}: Pick<Host, 'token' | 'env' | 'home'>): Promise<Token> {
+export async function findToken(host: Pick<Host, 'token' | 'env' | 'home'>): Promise<Token> {
+  const token = await tokenOfMachine(host)
+  if (token === undefined) throw notLoggedIn('There is no token for HashiCorp Vault')
+  return token
+}
+
+/** {@link findToken}, but `undefined` where there is none: an agent may have a login of its own to lend. */
+export async function tokenOfMachine({
+  token,
+  env,
+  home,
+}: Pick<Host, 'token' | 'env' | 'home'>): Promise<Token | undefined> {
   const flag = token?.reveal() ?? ''
   if (flag.trim() !== '') return tokenOf(flag, '--token')
   const given = clientVariable(env, 'TOKEN')
@@ -41,7 +52,7 @@ export async function findToken({token, env, home}: Pick<Host, 'token' | 'env' |
     const text = await textOf(join(home, name), `~/${name}`)
     if (text !== undefined && text.trim() !== '') return tokenOf(text, `~/${name}`)
   }
-  throw notLoggedIn('There is no token for HashiCorp Vault')
+  return undefined
 }
 
 async function textOf(path: string, shownAs: string): Promise<string | undefined> {

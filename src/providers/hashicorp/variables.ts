@@ -6,8 +6,11 @@ export type Variable = {readonly name: string; readonly text: string}
 
 /** Whose variables and token file count, and in which order: each client reads its own, and OpenBao's then Vault's. */
 export function clientsOf(env: Env): readonly ('VAULT' | 'BAO')[] {
-  if (variable(env, 'VAULT_ADDR') !== undefined) return ['VAULT']
-  return variable(env, 'BAO_ADDR') === undefined ? ['VAULT', 'BAO'] : ['BAO', 'VAULT']
+  for (const name of ['ADDR', 'AGENT_ADDR']) {
+    if (variable(env, `VAULT_${name}`) !== undefined) return ['VAULT']
+    if (variable(env, `BAO_${name}`) !== undefined) return ['BAO', 'VAULT']
+  }
+  return ['VAULT', 'BAO']
 }
 
 /** Find a variable of Vault's client, or of OpenBao's where that one counts: `ADDR` is VAULT_ADDR, else BAO_ADDR. */
@@ -16,13 +19,15 @@ export function clientVariable(env: Env, name: string): Variable | undefined {
 }
 
 /**
- * The environment as it speaks of this server: what was set for the OpenBao at BAO_ADDR means nothing to any other.
+ * The environment as it speaks of this server: what was set for the OpenBao at BAO_ADDR, or for its agent, means nothing to
+ * any other.
  *
  * @param server - of {@link addressOf}.
  */
 export function envOf(env: Env, server: string): Env {
-  const bao = variable(env, 'VAULT_ADDR') === undefined ? variable(env, 'BAO_ADDR') : undefined
-  return bao === undefined || addressOf(bao.text)?.server === server ? env : {...env, VAULT_ADDR: server}
+  if (variable(env, 'BAO_ADDR', 'BAO_AGENT_ADDR') === undefined || clientsOf(env)[0] === 'VAULT') return env
+  const isBaos = ['BAO_ADDR', 'BAO_AGENT_ADDR'].some((name) => addressOf(env[name] ?? '')?.server === server)
+  return isBaos ? env : {...env, VAULT_ADDR: server}
 }
 
 /** The first of these variables that is set. */

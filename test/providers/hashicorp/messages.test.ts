@@ -13,6 +13,7 @@ import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {readAll} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
+import {startAgent} from './agent.ts'
 import {connectTo, hostWith} from './bed.ts'
 import {startConnectProxy} from './connect-proxy.ts'
 import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
@@ -252,6 +253,12 @@ when('FORBIDDEN: a login of our own with few uses', async ({appRole, readInRun})
 when('FORBIDDEN: in a namespace', ({vault, readInRun}) =>
   readInRun({namespace: 'team1'}, {VAULT_TOKEN: vault.addToken({rules: []})}),
 )
+when('FORBIDDEN: the login of an agent', async ({vault, words}) => {
+  const agent = await startAgent(vault.url, vault.addToken({rules: []}))
+  words.set(agent.url, 'http://AGENT')
+  const host = hostWith({VAULT_AGENT_ADDR: agent.url})
+  return failureInSync(ref(), () => connectTo(vault.url, host, {}, {url: 'user'}))
+})
 when('FORBIDDEN: writing', async ({vault, connect}) =>
   thrownBy(
     (await connect({}, {VAULT_TOKEN: vault.addToken({rules: []})})).write(ref(), new Secret('x'), 'any', never()),
@@ -372,6 +379,18 @@ when('CONFIG_INVALID: a proxy of another kind', async ({words, read}) => {
 })
 when('CONFIG_INVALID: a setting of another login', () => problemOf({role: 'ci'}, {VAULT_ADDR: 'https://VAULT'}))
 when('CONFIG_INVALID: a login without its setting', () => problemOf({auth: 'approle'}, {VAULT_ADDR: 'https://VAULT'}))
+when('CONFIG_INVALID: an agent on a Unix socket', () =>
+  problemOf({}, {VAULT_AGENT_ADDR: 'unix:///run/vault/agent.sock'}),
+)
+when('CONFIG_INVALID: an agent that leads to one server of several', () => {
+  const given = {settings: {}, origins: {}, env: {VAULT_AGENT_ADDR: 'http://127.0.0.1:8100'}, ci: false}
+  const siblings = ['https://vault.example.com', 'https://other.example.com']
+  const [problem] = spec.resolve({...given, trustedVaults: [], siblings}).problems
+  return new EnvdriftError('CONFIG_INVALID', problem?.text ?? '', {suggestions: ['-']})
+})
+when('CONFIG_INVALID: a rate limit that is none', () =>
+  problemOf({}, {VAULT_ADDR: 'https://VAULT', VAULT_RATE_LIMIT: 'slow'}),
+)
 when('CONFIG_NOT_ALLOWED: an address that this machine does not trust', () =>
   problemOf({url: 'https://vault.example.com'}, {}, ['https://vault.corp.example']),
 )

@@ -14,10 +14,19 @@ function resolve(
     origins,
     ci = false,
     trustedVaults = [],
-  }: {env?: Env; origins?: Record<string, Origin>; ci?: boolean; trustedVaults?: readonly string[]} = {},
+    ...others
+  }: {
+    env?: Env
+    origins?: Record<string, Origin>
+    ci?: boolean
+    trustedVaults?: readonly string[]
+    namedByMachine?: readonly string[]
+    namedByUser?: readonly string[]
+    siblings?: readonly (string | undefined)[]
+  } = {},
 ) {
   const from = Object.fromEntries(Object.keys(settings).map((key): [string, Origin] => [key, 'repository']))
-  return spec.resolve({settings, origins: {...from, ...origins}, env, ci, trustedVaults})
+  return spec.resolve({settings, origins: {...from, ...origins}, env, ci, trustedVaults, ...others})
 }
 const problemsOf = (...args: Parameters<typeof resolve>): readonly string[] =>
   resolve(...args).problems.map(({code = 'CONFIG_INVALID', text}) => `${code} ${text}`)
@@ -116,6 +125,114 @@ describe('who may set what', () => {
   it('compares addresses by their server, not by the namespace behind /v1', () => {
     expect(problemsOf({url: `${url}/v1/team1`}, {env: {VAULT_ADDR: url}})).toEqual([])
     expect(problemsOf({url: 'https://evil.example.com/v1/team1'}, {env: {VAULT_ADDR: url}})).toHaveLength(1)
+  })
+})
+
+describe('an agent', () => {
+  const agent = 'http://127.0.0.1:8100'
+  const env = {VAULT_AGENT_ADDR: `${agent}/`}
+  const other = 'https://other.example.com'
+
+  it.each<[string, Settings, Env]>([
+    ['what VAULT_ADDR says', {}, {VAULT_ADDR: url}],
+    ['nobody', {}, {}],
+    ['what a file says', {url}, {}],
+    ['what a file and VAULT_ADDR say alike', {url: `${url}/`}, {VAULT_ADDR: url}],
+    ['the same in a file', {url: agent}, {}],
+  ])('is asked in place of %s, with no word against it in CI either', (_, settings, more) => {
+    for (const ci of [true, false]) {
+      const {settings: found, ...rest} = resolve(settings, {env: {...env, ...more}, ci})
+      expect(rest).toEqual({problems: [], warnings: []})
+      expect(found).toEqual({url: agent, agent: true, mount: 'secret', auth: 'token'})
+    }
+  })
+
+  it.each<Origin>(['flag', 'environment'])('is not asked where a %s names whom to ask', (origin) => {
+    const {settings, problems} = resolve({url}, {env, origins: {url: origin}})
+    expect(problems).toEqual([])
+    expect(settings).toEqual({url, mount: 'secret', auth: 'token'})
+  })
+
+  it('is asked for no other server than that of VAULT_ADDR, to which it leads', () => {
+    const machine = {env: {...env, VAULT_ADDR: url}, trustedVaults: [url, other]}
+    expect(resolve({url: other}, machine)).toMatchObject({settings: {url: other}, problems: []})
+    expect(resolve({url: other}, machine).settings).not.toHaveProperty('agent')
+    expect(resolve({url}, machine).settings).toMatchObject({url: agent, agent: true})
+  })
+
+  it.each<[string, Parameters<typeof resolve>[1], string]>([
+    ['VAULT_ADDR', {env: {...env, VAULT_ADDR: url}}, 'VAULT_ADDRESS_CONFLICT'],
+    ['BAO_ADDR', {env: {BAO_AGENT_ADDR: agent, BAO_ADDR: url}}, 'VAULT_ADDRESS_CONFLICT'],
+    ['trusted_vaults', {env, trustedVaults: [url]}, 'CONFIG_NOT_ALLOWED'],
+    ['the user file', {env, namedByUser: [url]}, 'CONFIG_NOT_ALLOWED'],
+    ['--vault-url for another vault', {env, namedByMachine: [url]}, 'CONFIG_NOT_ALLOWED'],
+  ])('C137 takes back no word of the machine: a file that contradicts %s stays an error', (_, machine, code) => {
+    const [problem = ''] = problemsOf({url: 'https://evil.example.com'}, machine)
+    expect(problem).toMatch(new RegExp(`^${code} url https://evil`))
+  })
+
+  it('leads to one server: files that name several are no guess, unless VAULT_ADDR says which one it is', () => {
+    for (const siblings of [
+      [url, other],
+      [url, undefined],
+    ]) {
+      const [problem = ''] = problemsOf({url}, {env, siblings})
+      expect(problem).toContain('VAULT_AGENT_ADDR leads to one server, and the vaults are several')
+      expect(problem).toContain(url)
+    }
+    expect(problemsOf({url}, {env, siblings: [url, `${url}/v1/team1`]})).toEqual([])
+    expect(problemsOf({url}, {env: {...env, VAULT_ADDR: url}, siblings: [url, other]})).toEqual([])
+    expect(problemsOf({url}, {env: {}, siblings: [url, other]})).toEqual([])
+  })
+
+  it('keeps the namespace that the address of its server names', () => {
+    expect(resolve({url: `${url}/v1/team1`}, {env}).settings).toMatchObject({url: agent, url_namespace: 'team1'})
+    const inAgent = {VAULT_AGENT_ADDR: `${agent}/v1/team2`}
+    expect(resolve({url}, {env: inAgent}).settings).toMatchObject({url: agent, url_namespace: 'team2'})
+    expect(resolve({url: `${url}/v1/team1`}, {env: inAgent}).settings).toMatchObject({url_namespace: 'team1'})
+  })
+
+  it.each<[string, Env, string]>([
+    ['BAO_AGENT_ADDR alone', {BAO_AGENT_ADDR: agent}, 'bao'],
+    ['BAO_AGENT_ADDR beside BAO_ADDR', {BAO_AGENT_ADDR: agent, BAO_ADDR: url}, 'bao'],
+    ['VAULT_AGENT_ADDR beside BAO_ADDR, as OpenBao falls back to it', {...env, BAO_ADDR: url}, 'bao'],
+    ['VAULT_AGENT_ADDR alone', env, 'vault'],
+    ['VAULT_AGENT_ADDR, whatever OpenBao has', {...env, VAULT_ADDR: url, BAO_AGENT_ADDR: other}, 'vault'],
+  ])('of OpenBao counts as its other variables do: %s', (_, named, namespace) => {
+    const {settings, problems} = resolve({}, {env: {...named, BAO_NAMESPACE: 'bao', VAULT_NAMESPACE: 'vault'}})
+    expect(problems).toEqual([])
+    expect(settings).toMatchObject({url: agent, agent: true, namespace})
+  })
+
+  it('and its variables mean nothing to a server that a flag names', () => {
+    const baos = {BAO_AGENT_ADDR: agent, BAO_NAMESPACE: 'bao'}
+    expect(resolve({url}, {env: baos, origins: {url: 'flag'}}).settings).toEqual({url, mount: 'secret', auth: 'token'})
+  })
+
+  it('is no help where only the agent of the other client is named, and no address', () => {
+    const env = {VAULT_ADDR: url, BAO_AGENT_ADDR: agent}
+    expect(resolve({}, {env}).settings).toEqual({url, mount: 'secret', auth: 'token'})
+  })
+
+  it.each([
+    ['VAULT_AGENT_ADDR', {VAULT_AGENT_ADDR: 'unix:///run/vault/agent.sock', VAULT_ADDR: url}],
+    ['VAULT_ADDR', {VAULT_ADDR: 'unix:///run/vault.sock'}],
+  ])('and a server on a Unix socket are said to be out of reach: %s', (name, env) => {
+    expect(problemsOf({}, {env})).toEqual([expect.stringContaining(`${name} is a Unix socket`)])
+  })
+
+  it.each(['127.0.0.1:8100', 'http://user:secret@127.0.0.1:8100', 'http://127.0.0.1:8100/?x'])(
+    'has an address like any other: not %s',
+    (text) => {
+      const [problem = '', ...more] = problemsOf({}, {env: {VAULT_ADDR: url, VAULT_AGENT_ADDR: text}})
+      expect([problem, more]).toEqual([expect.stringContaining('VAULT_AGENT_ADDR must be an address'), []])
+      expect(problem).not.toContain('secret')
+    },
+  )
+
+  it('in clear is warned of, as any server', () => {
+    const {warnings} = resolve({}, {env: {VAULT_AGENT_ADDR: 'http://agent.example.com:8100', VAULT_ADDR: url}})
+    expect(warnings).toEqual([expect.stringContaining('http://agent.example.com:8100 is not encrypted')])
   })
 })
 
@@ -260,6 +377,14 @@ describe("variables of Vault's client, and of OpenBao's", () => {
     ['VAULT_MAX_RETRIES', '-1'],
     ['VAULT_MAX_RETRIES', 'many'],
     ['VAULT_SKIP_VERIFY', 'perhaps'],
+    ['VAULT_RATE_LIMIT', 'fast'],
+    ['VAULT_RATE_LIMIT', '0'],
+    ['VAULT_RATE_LIMIT', '0.01'],
+    ['VAULT_RATE_LIMIT', '-1'],
+    ['VAULT_RATE_LIMIT', '10:'],
+    ['VAULT_RATE_LIMIT', '10:0'],
+    ['VAULT_RATE_LIMIT', '10:1.5'],
+    ['VAULT_RATE_LIMIT', ':10'],
   ])('are said when they are wrong: %s=%s', (name, value) => {
     expect(problemsOf({}, {env: {VAULT_ADDR: url, [name]: value}})).toEqual([expect.stringContaining(name)])
   })
@@ -278,6 +403,18 @@ describe("variables of Vault's client, and of OpenBao's", () => {
     ['90s', 90_000],
   ])('read times as Go does: %s', (text, ms) => {
     expect(durationMsOf(text)).toBeCloseTo(ms, 6)
+  })
+
+  it.each<[string, Env, boolean]>([
+    ['an address without a port', {VAULT_ADDR: 'https://vault.example.com'}, true],
+    ['an address without a port, with a path', {VAULT_ADDR: 'https://vault.example.com/prod:8/x'}, true],
+    ['an address with a port, which Vault does not look up either', {VAULT_ADDR: url}, false],
+    ['one with the usual port', {VAULT_ADDR: 'https://vault.example.com:443/'}, false],
+  ])('VAULT_SRV_LOOKUP is said not to be followed, for %s', (_, env, isSaid) => {
+    const warningsFor = (lookup: string) => resolve({}, {env: {...env, VAULT_SRV_LOOKUP: lookup}}).warnings
+    const says = (warning: string): boolean => warning.includes('VAULT_SRV_LOOKUP is not followed')
+    expect(warningsFor('true').map(says)).toEqual(isSaid ? [true] : [])
+    expect(warningsFor('false')).toEqual([])
   })
 
   it.each(['mañana', 'команда', 'a\nb', 'team/\u0000'])(

@@ -1,8 +1,9 @@
 import {EnvdriftError} from '../../core/errors.ts'
 import {principalPlaceholder} from '../../core/provider-spec.ts'
 import {shellWord} from '../../core/shell-word.ts'
+import {badRequest, isForeignAnswer} from '../aws-bad-request.ts'
 import {denial} from '../aws-denial.ts'
-import {type Doing, causeOf, commonError, isDenial, nameOf, sentenceOf, statusOf} from '../aws-errors.ts'
+import {type Doing, causeOf, commonError, isDenial, nameOf} from '../aws-errors.ts'
 import {partitionOf} from '../aws-settings.ts'
 
 /** The service's words for "there is no such parameter" and "no such version of it". */
@@ -15,30 +16,13 @@ export function callError(error: unknown, doing: Doing): EnvdriftError {
   if (common !== undefined) return common
 
   const {place, region, secret} = doing
-  const [name, status, cause, sentence] = [nameOf(error), statusOf(error), causeOf(error), sentenceOf(error)]
+  const name = nameOf(error)
   if (isDenial(error) || name === 'InvalidKeyId') return refused(error, doing)
-  if (status === undefined) {
-    return new EnvdriftError('BAD_REQUEST', `The AWS SDK could not ask ${place} for ${secret} (${name})`, {
-      suggestions: [
-        'Check region, profile and endpoint_url of the vault, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, and ~/.aws/config.',
-      ],
-      cause,
-    })
-  }
-  if (status < 400 || error instanceof SyntaxError) return badResponse(place, secret, cause)
-  return new EnvdriftError(
-    'BAD_REQUEST',
-    `${place} refused the request for ${secret} (${name}, status ${status})${sentence === undefined ? '' : `: ${sentence}`}`,
-    {
-      suggestions:
-        name === 'HierarchyTypeMismatchException'
-          ? [
-              `Delete it with \`aws ssm delete-parameter --name ${shellWord(secret)} --region ${region}\`, and store the key anew: a parameter that is not encrypted stays so.`,
-            ]
-          : ['Check secret_name and secret_version of the mapping.', 'Check region and endpoint_url of the vault.'],
-      cause,
-    },
-  )
+  if (isForeignAnswer(error)) return badResponse(place, secret, causeOf(error))
+  if (name !== 'HierarchyTypeMismatchException') return badRequest(error, doing)
+  return badRequest(error, doing, [
+    `Delete it with \`aws ssm delete-parameter --name ${shellWord(secret)} --region ${region}\`, and store the key anew: a parameter that is not encrypted stays so.`,
+  ])
 }
 
 function refused(error: unknown, doing: Doing): EnvdriftError {

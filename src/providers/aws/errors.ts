@@ -1,8 +1,9 @@
 import {EnvdriftError} from '../../core/errors.ts'
 import {principalPlaceholder} from '../../core/provider-spec.ts'
 import {shellWord} from '../../core/shell-word.ts'
+import {badRequest, isForeignAnswer} from '../aws-bad-request.ts'
 import {denial} from '../aws-denial.ts'
-import {type Doing, causeOf, commonError, isDenial, nameOf, sentenceOf, statusOf} from '../aws-errors.ts'
+import {type Doing, causeOf, commonError, isDenial, nameOf, sentenceOf} from '../aws-errors.ts'
 import {partitionOf} from '../aws-settings.ts'
 
 /** The service's word for "there is no such secret, or no such version of it". No status: AWS answers 400, moto 404. */
@@ -14,7 +15,7 @@ export function callError(error: unknown, doing: Doing): EnvdriftError {
   if (common !== undefined) return common
 
   const {place, region, secret, verb} = doing
-  const [name, status, cause] = [nameOf(error), statusOf(error), causeOf(error)]
+  const [name, cause] = [nameOf(error), causeOf(error)]
   const sentence = sentenceOf(error)
   const said = sentence === undefined ? '' : `: ${sentence}`
   const option = `--secret-id ${shellWord(secret)} --region ${region}`
@@ -42,26 +43,7 @@ export function callError(error: unknown, doing: Doing): EnvdriftError {
       cause,
     })
   }
-  if (status === undefined) {
-    return new EnvdriftError('BAD_REQUEST', `The AWS SDK could not ask ${place} for ${secret} (${name})`, {
-      suggestions: [
-        'Check region, profile and endpoint_url of the vault, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, and ~/.aws/config.',
-      ],
-      cause,
-    })
-  }
-  if (status < 400 || error instanceof SyntaxError) return badResponse(place, secret, cause)
-  return new EnvdriftError(
-    'BAD_REQUEST',
-    `${place} refused the request for ${secret} (${name}, status ${status})${said}`,
-    {
-      suggestions: [
-        'Check secret_name and secret_version of the mapping.',
-        'Check region and endpoint_url of the vault.',
-      ],
-      cause,
-    },
-  )
+  return isForeignAnswer(error) ? badResponse(place, secret, cause) : badRequest(error, doing)
 }
 
 function refused(error: unknown, doing: Doing): EnvdriftError {

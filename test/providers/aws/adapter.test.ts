@@ -231,6 +231,7 @@ describe('answers', () => {
     ['a web page', 200, 'text/html', '<html>Welcome to the guest network</html>'],
     ['a web page that is not found', 404, 'text/html', '<html>404</html>'],
     ['an object with neither string nor binary', 200, 'application/x-amz-json-1.1', '{"Name":"myapp-production"}'],
+    ['an object with a date that is none', 200, 'application/x-amz-json-1.1', '{"CreatedDate":"yesterday"}'],
   ])('%s is BAD_RESPONSE, never an absence', async (_, status, type, body) => {
     const bed = await start()
     bed.fake.answer(status, type, body)

@@ -25,6 +25,14 @@ const partitions = [
 export const partitionOf = (region: string): string =>
   partitions.find(([start]) => region.startsWith(start))?.[1] ?? 'aws'
 
+/** What is wrong with an ARN of this partition and region, as the end of a sentence. */
+export function wrongPartition(partition: string, region: string): string | undefined {
+  const expected = partitionOf(region)
+  return partition === expected
+    ? undefined
+    : `is an ARN of the partition ${partition}, but its region ${region} is in ${expected}: arn:${expected}:…`
+}
+
 /** The region of `arn:PARTITION:SERVICE:REGION:…`; `undefined` for what is no ARN or has none. */
 export const regionOfArn = (name: string): string | undefined => /^arn:[a-z-]+:[a-z0-9-]+:([a-z0-9-]+):/.exec(name)?.[1]
 
@@ -64,11 +72,19 @@ export const awsSettings = {
   },
 } as const satisfies Readonly<Record<string, SettingSpec>>
 
+/** @param variable - in which the service's client looks for its address first. */
+export const endpointSetting = (variable: string): SettingSpec => ({
+  type: 'string',
+  trust: 'machine',
+  summary: `Address of another server that speaks the protocol, or of a VPC endpoint. Else ${variable}, AWS_ENDPOINT_URL.`,
+})
+
 /** Fills in the region from the environment, and says what is wrong with the settings above and `endpoint_url`. */
-export function resolveAwsSettings(
-  settings: Settings,
-  env: Env,
-): {readonly settings: Settings; readonly problems: readonly Problem[]; readonly warnings: readonly string[]} {
+export function resolveAwsSettings({settings, env}: {readonly settings: Settings; readonly env: Env}): {
+  readonly settings: Settings
+  readonly problems: readonly Problem[]
+  readonly warnings: readonly string[]
+} {
   const problems: Problem[] = []
   // Left out when nobody names one: the profile's region is the adapter's to read, and so is the default after it.
   const region = settings['region'] ?? trimmed(env['AWS_REGION']) ?? trimmed(env['AWS_DEFAULT_REGION'])

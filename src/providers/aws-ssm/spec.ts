@@ -1,5 +1,5 @@
 import type {ProviderSpec} from '../../core/provider-spec.ts'
-import {awsSettings, partitionOf, resolveAwsSettings} from '../aws-settings.ts'
+import {awsSettings, endpointSetting, resolveAwsSettings, wrongPartition} from '../aws-settings.ts'
 
 /** `arn:PARTITION:ssm:REGION:ACCOUNT:parameter/NAME`; the slash is there for names without one, too. */
 const parameterArn = /^arn:(aws[a-z-]*):ssm:([a-z0-9-]+):\d{12}:parameter(\/.*)$/
@@ -17,12 +17,7 @@ export const spec: ProviderSpec = {
   title: 'AWS SSM Parameter Store',
   settings: {
     ...awsSettings,
-    endpoint_url: {
-      type: 'string',
-      trust: 'machine',
-      summary:
-        'Address of another server that speaks the protocol, or of a VPC endpoint. Else AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL.',
-    },
+    endpoint_url: endpointSetting('AWS_ENDPOINT_URL_SSM'),
   },
   flags: {region: 'region'},
   slashInNames: true,
@@ -33,12 +28,9 @@ export const spec: ProviderSpec = {
     const [, partition, region = '', path = ''] = parameterArn.exec(name) ?? []
     if (partition === undefined)
       return 'starts like an ARN but is none of Parameter Store: arn:aws:ssm:REGION:ACCOUNT:parameter/NAME'
-    const expected = partitionOf(region)
-    return partition === expected
-      ? wrongPath(path, longestArn)
-      : `is an ARN of the partition ${partition}, but its region ${region} is in ${expected}: arn:${expected}:…`
+    return wrongPartition(partition, region) ?? wrongPath(path, longestArn)
   },
-  resolve: ({settings, env}) => resolveAwsSettings(settings, env),
+  resolve: resolveAwsSettings,
 }
 
 /** What is wrong with the name of a parameter (user guide, "Parameter name requirements and constraints"). */

@@ -1,5 +1,5 @@
 import type {ProviderSpec} from '../../core/provider-spec.ts'
-import {awsSettings, partitionOf, resolveAwsSettings} from '../aws-settings.ts'
+import {awsSettings, endpointSetting, resolveAwsSettings, wrongPartition} from '../aws-settings.ts'
 
 /** `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX`; the six characters may be left out. */
 const secretArn = /^arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}$/
@@ -8,12 +8,7 @@ export const spec: ProviderSpec = {
   title: 'AWS Secrets Manager',
   settings: {
     ...awsSettings,
-    endpoint_url: {
-      type: 'string',
-      trust: 'machine',
-      summary:
-        'Address of another server that speaks the protocol, or of a VPC endpoint. Else AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL.',
-    },
+    endpoint_url: endpointSetting('AWS_ENDPOINT_URL_SECRETS_MANAGER'),
     batch: {
       type: 'string',
       trust: 'repository',
@@ -30,15 +25,12 @@ export const spec: ProviderSpec = {
       const [, partition, region = ''] = secretArn.exec(name) ?? []
       if (partition === undefined)
         return 'starts like an ARN but is none of Secrets Manager: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME'
-      const expected = partitionOf(region)
-      return partition === expected
-        ? undefined
-        : `is an ARN of the partition ${partition}, but its region ${region} is in ${expected}: arn:${expected}:…`
+      return wrongPartition(partition, region)
     }
     if (name.length > 512) return 'is longer than the 512 characters that AWS Secrets Manager allows'
     return /^[A-Za-z0-9/_+=.@!-]+$/.test(name)
       ? undefined
       : 'may hold letters, digits and /_+=.@!- only (AWS Secrets Manager)'
   },
-  resolve: ({settings, env}) => resolveAwsSettings(settings, env),
+  resolve: resolveAwsSettings,
 }

@@ -1,17 +1,9 @@
-import {
-  constants,
-  createHash,
-  generateKeyPairSync,
-  randomBytes,
-  randomUUID,
-  sign as signBytes,
-  verify,
-  X509Certificate,
-} from 'node:crypto'
+import {constants, createHash, generateKeyPairSync, randomBytes, randomUUID, verify, X509Certificate} from 'node:crypto'
 
+import {jwtText, signedJwt} from '../jwt.ts'
 import type {Answer, Clock} from './answer.ts'
 import {clouds, loginHosts} from './clouds.ts'
-import {jwtPart, jwtText, type Tokens} from './tokens.ts'
+import {jwtPart, type Tokens} from './tokens.ts'
 
 /** Azure CLI's own application, as which its users and the SDK's browser login log in. Source: https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in */
 export const azureCliId = '04b07795-8ddb-461a-bbee-02f9e1bf7b46'
@@ -381,11 +373,11 @@ export function makeEntra(clock: Clock, tokens: Tokens): Entra {
     clientSecret,
     federatedToken: ({lifetimeSeconds = 3600, ...claims} = {}) => {
       const now = Math.floor(Date.now() / 1000)
-      const text = jwtText(
+      return signedJwt(
         {typ: 'JWT', alg: 'RS256', kid: 'fake'},
         {...trusted, ...claims, iat: now, nbf: now - 5, exp: now + lifetimeSeconds, jti: randomUUID()},
+        issuer.privateKey,
       )
-      return `${text}.${signBytes('sha256', Buffer.from(text), issuer.privateKey).toString('base64url')}`
     },
     trustCertificate: (pem) => void certificates.push(new X509Certificate(pem)),
     answer,

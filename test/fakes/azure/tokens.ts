@@ -1,5 +1,6 @@
 import {createHmac, randomBytes} from 'node:crypto'
 
+import {jwtText} from '../jwt.ts'
 import {parseJson, type Clock} from './answer.ts'
 
 /** Claims of an access token that somebody looks at. Source: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference */
@@ -53,10 +54,6 @@ export function makeTokens(clock: Clock): Tokens {
     lifetimeSeconds: () => lifetimeSeconds,
   }
 }
-
-/** Header and claims as a signature covers them. */
-export const jwtText = (header: unknown, claims: unknown): string =>
-  [header, claims].map((value) => Buffer.from(JSON.stringify(value)).toString('base64url')).join('.')
 
 /** One part of a token; an empty object for what is none. */
 export function jwtPart(text: string): Readonly<Record<string, unknown>> {

@@ -1,4 +1,6 @@
-import {type KeyObject, sign, verify} from 'node:crypto'
+import {type KeyObject, verify} from 'node:crypto'
+
+import {signedJwt} from '../jwt.ts'
 
 /** What a token says, once its signature was found right. */
 export type Token = {
@@ -6,13 +8,9 @@ export type Token = {
   readonly claims: Readonly<Record<string, unknown>>
 }
 
-const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-
-/** A JWT signed with RS256. Source: https://www.rfc-editor.org/rfc/rfc7519 */
-export function signedToken(claims: object, key: KeyObject, kid: string): string {
-  const signed = `${part({alg: 'RS256', typ: 'JWT', kid})}.${part(claims)}`
-  return `${signed}.${sign('RSA-SHA256', Buffer.from(signed), key).toString('base64url')}`
-}
+/** A JWT signed with RS256. */
+export const signedToken = (claims: object, key: KeyObject, kid: string): string =>
+  signedJwt({alg: 'RS256', typ: 'JWT', kid}, claims, key)
 
 /** @returns `undefined` for what isn't a JWT, isn't RS256, or wasn't signed with this key. */
 export function readToken(token: string, key: KeyObject): Token | undefined {

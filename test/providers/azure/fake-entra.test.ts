@@ -1,12 +1,13 @@
-import {createHash, sign, X509Certificate} from 'node:crypto'
+import {createHash, createPrivateKey, X509Certificate} from 'node:crypto'
 
 import {describe, expect, it} from 'vitest'
 
 import {makeEntra, type Entra} from '../../fakes/azure/entra.ts'
 import {makeGitHub} from '../../fakes/azure/github.ts'
 import {makeManagedIdentity} from '../../fakes/azure/managed-identity.ts'
-import {jwtText, makeTokens} from '../../fakes/azure/tokens.ts'
+import {makeTokens} from '../../fakes/azure/tokens.ts'
 import {clientCertificate} from '../../fakes/certificate.ts'
+import {signedJwt} from '../../fakes/jwt.ts'
 
 // What the fake's login hosts refuse, asked without the SDK, which makes no such mistakes.
 
@@ -90,8 +91,7 @@ describe('the fake Entra', () => {
     const endpoint = `https://login.microsoftonline.com/${entra.tenantId}/oauth2/v2.0/token`
     const good = {aud: endpoint, iss: entra.clientId, sub: entra.clientId, nbf: clock(), exp: clock() + 600, jti: 'a'}
     const by = (claims: object, header: object = {alg: 'RS256', 'x5t#S256': print('sha256')}, signer = key) => {
-      const text = jwtText(header, {...good, ...claims})
-      const assertion = `${text}.${sign('sha256', Buffer.from(text), signer).toString('base64url')}`
+      const assertion = signedJwt(header, {...good, ...claims}, createPrivateKey(signer))
       return ask(entra, {...certified, client_assertion: assertion})[1]
     }
     expect(by({})).toBe('https://vault.azure.net')

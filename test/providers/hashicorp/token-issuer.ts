@@ -1,6 +1,8 @@
-import {generateKeyPairSync, sign} from 'node:crypto'
+import {generateKeyPairSync} from 'node:crypto'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
+
+import {signedJwt} from '../../fakes/jwt.ts'
 
 /** Whoever signs the tokens of jobs: GitHub, GitLab, a cluster. */
 export type TokenIssuer = {
@@ -14,7 +16,6 @@ export const audience = 'https://vault.example.com'
 
 export function makeTokenIssuer(): TokenIssuer {
   const {privateKey, publicKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
-  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   return {
     publicKey: publicKey.export({type: 'spki', format: 'pem'}).toString(),
     sign: (claims = {}) => {
@@ -27,8 +28,7 @@ export function makeTokenIssuer(): TokenIssuer {
         nbf: now,
         exp: now + 300,
       }
-      const text = `${part({alg: 'ES256', typ: 'JWT'})}.${part({...good, repository: 'acme/shop', ...claims})}`
-      return `${text}.${sign('sha256', Buffer.from(text), {key: privateKey, dsaEncoding: 'ieee-p1363'}).toString('base64url')}`
+      return signedJwt({alg: 'ES256', typ: 'JWT'}, {...good, repository: 'acme/shop', ...claims}, privateKey)
     },
   }
 }

@@ -6,9 +6,9 @@ import {vi} from 'vitest'
 
 import {placeOf} from '../../scripts/servers/place.ts'
 import {runningServers} from '../../scripts/servers/state.ts'
-import {emptyAwsEnvironment} from '../providers/aws/bed.ts'
+import {emptyAwsEnvironment} from '../providers/aws-environment.ts'
 import type {Bed} from '../providers/contract.ts'
-import {startFront, type Passed} from './front.ts'
+import {startFront, type Passed} from '../support/front.ts'
 import {openToxicWay} from './toxiproxy.ts'
 
 type Login = {readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken: string}

@@ -7,7 +7,7 @@ import {expect, it, onTestFinished, vi} from 'vitest'
 
 import {placeOf, programPath} from '../../scripts/servers/place.ts'
 import {provider as aws} from '../../src/providers/aws/index.ts'
-import {emptyAwsEnvironment} from '../providers/aws/bed.ts'
+import {emptyAwsEnvironment} from '../providers/aws-environment.ts'
 import {gist, readAll, testHost} from '../providers/contract.ts'
 
 const region = 'us-east-1'

@@ -3,7 +3,7 @@ import {expect, it, onTestFinished} from 'vitest'
 
 import {startSsmFake, type SsmFake} from '../../fakes/aws-ssm.ts'
 import {exampleCredentials} from '../../fakes/aws.ts'
-import {emptyAwsEnvironment} from '../aws/bed.ts'
+import {emptyAwsEnvironment} from '../aws-environment.ts'
 
 async function start(secretAccessKey: string = exampleCredentials.secretAccessKey) {
   await emptyAwsEnvironment()

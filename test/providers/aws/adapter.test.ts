@@ -11,9 +11,10 @@ import {Secret} from '../../../src/core/secret.ts'
 import {exampleCredentials} from '../../fakes/aws.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {ref, signal} from '../aws-asking.ts'
+import {emptyAwsEnvironment} from '../aws-environment.ts'
 import {everythingOf, gist, readAll} from '../contract.ts'
 import {connect, failureOf, listen, readOne, start} from './asking.ts'
-import {emptyAwsEnvironment, type AwsBed} from './bed.ts'
+import type {AwsBed} from './bed.ts'
 
 describe('region', () => {
   async function startWithRegions(): Promise<AwsBed> {

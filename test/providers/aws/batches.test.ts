@@ -2,9 +2,10 @@ import {describe, expect, it, vi} from 'vitest'
 
 import type {SecretRef} from '../../../src/core/mapping.ts'
 import {ref} from '../aws-asking.ts'
+import {leadAwsTo} from '../aws-environment.ts'
 import {gist, readAll} from '../contract.ts'
 import {connect, start} from './asking.ts'
-import {leadAwsTo, type AwsBed} from './bed.ts'
+import type {AwsBed} from './bed.ts'
 
 const names = (count: number): readonly string[] => Array.from({length: count}, (_, n) => `service-${n}`)
 const refs = (count: number): readonly SecretRef[] => names(count).map((name) => ref(name))

@@ -2,10 +2,11 @@ import {describe, expect, it, onTestFinished, vi} from 'vitest'
 
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {ref, signal} from '../aws-asking.ts'
+import {startConnectProxy, type ConnectProxy} from '../aws-connect-proxy.ts'
+import {leadAwsTo} from '../aws-environment.ts'
 import {everythingOf, gist} from '../contract.ts'
 import {connect, failureOf, readOne, start} from './asking.ts'
-import {leadAwsTo, type AwsBed} from './bed.ts'
-import {startConnectProxy, type ConnectProxy} from './connect-proxy.ts'
+import type {AwsBed} from './bed.ts'
 
 /** The hosts that a read asks for, as a proxy sees them: it lets none through. */
 async function hostsOf(settings: Parameters<typeof connect>[0], name = 'myapp-production'): Promise<readonly string[]> {

@@ -18,7 +18,8 @@ import {AssumeRoleCommand, STSClient, type AssumeRoleCommandInput} from '@aws-sd
 import {describe, expect, it, onTestFinished, vi} from 'vitest'
 
 import {exampleCredentials, startAwsFake, type AwsFake} from '../../fakes/aws.ts'
-import {emptyAwsEnvironment, startAwsBed} from './bed.ts'
+import {emptyAwsEnvironment} from '../aws-environment.ts'
+import {startAwsBed} from './bed.ts'
 
 /** The unchanged SDK, with its own defaults, against a fake of this test; stopped with it. */
 async function start(over: SecretsManagerClientConfig = {}): Promise<{fake: AwsFake; client: SecretsManagerClient}> {

@@ -6,9 +6,10 @@ import {describe, expect, it, vi} from 'vitest'
 import {Secret} from '../../../src/core/secret.ts'
 import {account, exampleCredentials} from '../../fakes/aws.ts'
 import {ref, signal} from '../aws-asking.ts'
+import {emptyAwsEnvironment} from '../aws-environment.ts'
 import {everythingOf, gist, readAll} from '../contract.ts'
 import {connect, failureOf, listen, readOne, start} from './asking.ts'
-import {emptyAwsEnvironment, type AwsBed} from './bed.ts'
+import type {AwsBed} from './bed.ts'
 
 const reader = `arn:aws:iam::${account}:role/myapp-reader`
 const deployer = `arn:aws:iam::${account}:role/team/myapp-deployer`

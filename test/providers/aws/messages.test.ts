@@ -7,11 +7,11 @@ import {Secret} from '../../../src/core/secret.ts'
 import {account, exampleCredentials} from '../../fakes/aws.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {ref, signal} from '../aws-asking.ts'
+import {startConnectProxy} from '../aws-connect-proxy.ts'
 import {everythingOf} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {connect, start} from './asking.ts'
 import type {AwsBed} from './bed.ts'
-import {startConnectProxy} from './connect-proxy.ts'
 
 const texts = goldenTexts(import.meta.dirname)
 

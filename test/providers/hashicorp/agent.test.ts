@@ -61,6 +61,7 @@ describe('VAULT_AGENT_ADDR', () => {
     for (const [env, over] of [
       [{VAULT_AGENT_ADDR: agent.url, VAULT_TOKEN: vault.rootToken}, {}],
       [{BAO_AGENT_ADDR: agent.url, BAO_TOKEN: vault.rootToken, VAULT_TOKEN: 'of another server'}, {}],
+      [{VAULT_AGENT_ADDR: agent.url, BAO_ADDR: 'https://bao.example.com', BAO_TOKEN: vault.rootToken}, {}],
       [{VAULT_AGENT_ADDR: agent.url, VAULT_TOKEN: 'no good any more'}, {token: new Secret(vault.rootToken)}],
     ] as const)
       expect(await read(await connect({}, env, over))).toBe('found the value')

@@ -1,6 +1,4 @@
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
-import {createServer, request} from 'node:http'
-import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
@@ -10,6 +8,7 @@ import {spec} from '../../../src/providers/hashicorp/spec.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type LoggedRequest, type Rule, startFakeVault} from '../../fakes/hashicorp.ts'
+import {startFront} from '../../support/front.ts'
 import {startGate} from '../../support/gate.ts'
 import {type Bed, testHost} from '../contract.ts'
 import {type ConnectProxy, startConnectProxy} from './connect-proxy.ts'
@@ -47,7 +46,7 @@ export async function startFakeBed(login: BedLogin = 'token'): Promise<Bed> {
   const certificate = await serverCertificate(['localhost'])
   const secureUrl = await vault.listenSecurely(certificate)
   return {
-    ...(await bedOn({...vault, secureUrl, authority: certificate.certificate}, vault.log, login)),
+    ...(await bedOn({...vault, secureUrl, authority: certificate.certificate}, () => vault.log, login)),
     fail: (status, times, retryAfterSeconds) =>
       vault.fault(
         {
@@ -72,7 +71,13 @@ export async function startRealBed(binary: string, login: BedLogin = 'token'): P
     await front.stop()
     await vault.stop()
   }
-  return {...(await bedOn({...vault, url: front.url, stop}, front.log, login)), delay: front.delay}
+  const log = (): readonly Asked[] =>
+    front.log.map(({method, path, headers, inFlight}) => {
+      const token = headers['x-vault-token']
+      return {method, path: path.replace(/^\/v1\//, ''), token: typeof token === 'string' ? token : undefined, inFlight}
+    })
+  const url = `http://127.0.0.1:${front.port}`
+  return {...(await bedOn({...vault, url, stop}, log, login)), delay: front.delay}
 }
 
 type TestVault = Pick<VaultServer, 'url' | 'rootToken' | 'stop'> & {
@@ -81,8 +86,11 @@ type TestVault = Pick<VaultServer, 'url' | 'rootToken' | 'stop'> & {
   readonly authority: string
 }
 
+/** A request as it came in to a server. */
+type Asked = Pick<LoggedRequest, 'method' | 'path' | 'token' | 'inFlight'>
+
 /** A bed on any server that is set up as Vault is; `log` is what came in to it. */
-async function bedOn(vault: TestVault, log: readonly LoggedRequest[], login: BedLogin): Promise<Bed> {
+async function bedOn(vault: TestVault, log: () => readonly Asked[], login: BedLogin): Promise<Bed> {
   const api = rootApi(vault)
   const rules: Rule[] = [{path: 'secret/*', capabilities: ['create', 'read', 'update']}]
   await writePolicy(api, 'myapp-ci', rules)
@@ -124,12 +132,12 @@ async function bedOn(vault: TestVault, log: readonly LoggedRequest[], login: Bed
       return {provider: await connectTo(vault.secureUrl, host, settings), tunnels: () => proxy.asked.length}
     },
     reads: () =>
-      log
+      log()
         .filter(
           ({method, path, token}) => method === 'GET' && token !== vault.rootToken && path.startsWith('secret/data/'),
         )
         .map(({path, inFlight}) => ({name: path.slice('secret/data/'.length), inFlight})),
-    logins: () => log.filter(({path}) => path.endsWith('/login')).length,
+    logins: () => log().filter(({path}) => path.endsWith('/login')).length,
     credentials: [...credentials, vault.rootToken],
     stop: () =>
       (stopped ??= (async () => {
@@ -165,50 +173,6 @@ async function loginOf(api: RootApi, login: BedLogin): Promise<BedCredentials> {
       rejectLogin: async () => void (await api('DELETE', 'auth/approle/role/myapp-ci')),
       expireLogin: async () =>
         void (await api('POST', 'auth/approle/role/myapp-ci/secret-id/destroy', {secret_id: secret})),
-    },
-  }
-}
-
-/** Writes down what goes to a server, for one that has no log of its own, and can be told to take its time. */
-async function startFront(target: string) {
-  const log: LoggedRequest[] = []
-  let [inFlight, delayMs] = [0, 0]
-  const server = createServer((incoming, response) => {
-    inFlight += 1
-    response.on('close', () => {
-      inFlight -= 1
-    })
-    const {method = '', headers, url = ''} = incoming
-    const token = headers['x-vault-token']
-    log.push({
-      method,
-      path: url.replace(/^\/v1\//, ''),
-      token: typeof token === 'string' ? token : undefined,
-      namespace: undefined,
-      inFlight,
-    })
-    const outgoing = request(`${target}${url}`, {method, headers}, (answer) => {
-      const later = (): void => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers)
-        answer.pipe(response)
-      }
-      setTimeout(later, delayMs).unref()
-    })
-    outgoing.on('error', () => response.destroy())
-    incoming.pipe(outgoing)
-  }).listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    log: log as readonly LoggedRequest[],
-    delay: (ms: number): void => {
-      delayMs = ms
-    },
-    stop: async (): Promise<void> => {
-      await new Promise((resolve) => {
-        server.close(resolve)
-        server.closeAllConnections()
-      })
     },
   }
 }

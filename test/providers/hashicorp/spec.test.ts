@@ -147,6 +147,11 @@ describe('an agent', () => {
     }
   })
 
+  it('is trusted by its variable, where trusted_vaults does not list it and a file names it', () => {
+    expect(problemsOf({url: agent}, {env, trustedVaults: [url]})).toEqual([])
+    expect(problemsOf({url: agent}, {trustedVaults: [url]})).toHaveLength(1)
+  })
+
   it.each<Origin>(['flag', 'environment'])('is not asked where a %s names whom to ask', (origin) => {
     const {settings, problems} = resolve({url}, {env, origins: {url: origin}})
     expect(problems).toEqual([])
@@ -206,7 +211,9 @@ describe('an agent', () => {
 
   it('and its variables mean nothing to a server that a flag names', () => {
     const baos = {BAO_AGENT_ADDR: agent, BAO_NAMESPACE: 'bao'}
-    expect(resolve({url}, {env: baos, origins: {url: 'flag'}}).settings).toEqual({url, mount: 'secret', auth: 'token'})
+    const flag = {env: baos, origins: {url: 'flag'}} as const
+    expect(resolve({url}, flag).settings).toEqual({url, mount: 'secret', auth: 'token'})
+    expect(resolve({url: agent}, flag).settings).toMatchObject({namespace: 'bao'})
   })
 
   it('is no help where only the agent of the other client is named, and no address', () => {

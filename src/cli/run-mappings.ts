@@ -1,6 +1,7 @@
 import {loadConfig} from '../config/load.ts'
 import type {Result} from '../core/report.ts'
 import {mappingsResult} from '../report/mappings.ts'
+import {rememberRealPaths} from '../system/real-path.ts'
 import {listMappings} from '../workflows/list-mappings.ts'
 import {abortOnSignals} from './signals.ts'
 import {configPort, makeFiles, specs} from './wire.ts'
@@ -29,11 +30,12 @@ export async function runMappings(
     ...(filter === undefined ? {} : {filter}),
     ...(shard === undefined ? {} : {shard}),
   }
-  const config = await loadConfig(flags, configPort(), specs)
+  const realFolder = rememberRealPaths()
+  const config = await loadConfig(flags, configPort(realFolder), specs)
   for (const warning of config.warnings) warn(warning)
   const rows = await listMappings(
     config,
-    makeFiles(config, signal, () => new Date()),
+    makeFiles(config, signal, () => new Date(), realFolder),
   )
   return mappingsResult({config: config.path, base: config.base, total: config.total, rows})
 }

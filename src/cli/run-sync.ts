@@ -5,6 +5,7 @@ import type {Result} from '../core/report.ts'
 import {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
+import {rememberRealPaths} from '../system/real-path.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
 import {shownWarnings} from './base-command.ts'
 import {givenEnvironment} from './environment.ts'
@@ -46,7 +47,8 @@ export type SyncFlags = PasswordFlags & {
 export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message: string) => void}): Promise<Result> {
   refuseSenseless(flags)
   const signal = abortOnSignals()
-  const config = await loadConfig(configFlags(flags), configPort(), specs)
+  const realFolder = rememberRealPaths()
+  const config = await loadConfig(configFlags(flags), configPort(realFolder), specs)
   for (const warning of shownWarnings(config.warnings)) warn(warning)
   const validate = await loadSchema(flags, {cwd: process.cwd(), signal})
 
@@ -81,8 +83,8 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
         ...(flags.verbose && {verbose: say}),
         vaultPassword: vaultPassword(flags, {interactive, warn: say, signal}),
       }),
-      files: makeFiles(config, signal, () => new Date()),
-      git: makeGit(signal),
+      files: makeFiles(config, signal, () => new Date(), realFolder),
+      git: makeGit(signal, realFolder),
       ask: (question) => {
         progress.clear()
         return prompt.ask(question)

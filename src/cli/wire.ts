@@ -1,7 +1,7 @@
-import {readdir, realpath} from 'node:fs/promises'
+import {readdir} from 'node:fs/promises'
 import {setDefaultAutoSelectFamilyAttemptTimeout} from 'node:net'
 import {homedir} from 'node:os'
-import {basename, dirname, join} from 'node:path'
+import {join} from 'node:path'
 
 import packageJson from '../../package.json' with {type: 'json'}
 import type {ConfigPort} from '../config/config-port.ts'
@@ -11,9 +11,10 @@ import type {Secret} from '../core/secret.ts'
 import type {Provider} from '../providers/provider.ts'
 import {registry, type ProviderId} from '../providers/registry.ts'
 import {configDir, stateDir} from '../system/directories.ts'
-import {isCode, readAnyTextFile, readTextFile, replaceFile, statKind, unreadable} from '../system/files.ts'
-import {ignoredFiles, listEnvFiles, repositoryRoot, trackedFiles} from '../system/git.ts'
+import {readAnyTextFile, readTextFile, replaceFile, statKind, unreadable} from '../system/files.ts'
+import {findRepositories, ignoredFiles, listEnvFiles, trackedFiles} from '../system/git.ts'
 import {withLock} from '../system/lock.ts'
+import {realPathOf, rememberRealPaths, type RealPathOf} from '../system/real-path.ts'
 import type {Files, Git} from '../workflows/ports.ts'
 import {givenEnvironment} from './environment.ts'
 
@@ -27,8 +28,12 @@ export const providerNames = Object.keys(specs)
   .join(', ')
   .replace(/, (?=[^,]*$)/, ' or ')
 
-/** The machine as reading a configuration sees it. */
-export function configPort(): ConfigPort {
+/**
+ * The machine as reading a configuration sees it.
+ *
+ * @param realFolder - shared with {@link makeFiles} and {@link makeGit}, so that no folder is looked up twice.
+ */
+export function configPort(realFolder: RealPathOf = realPathOf): ConfigPort {
   return {
     cwd: process.cwd(),
     home: homedir(),
@@ -41,14 +46,7 @@ export function configPort(): ConfigPort {
       const {globFiles} = await import('../system/glob.ts')
       return globFiles(patterns, exclude, cwd)
     },
-    realpath: async (path) => {
-      try {
-        return await realpath(path)
-      } catch (error) {
-        if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined
-        throw unreadable(path, error)
-      }
-    },
+    realPath: realFolder,
   }
 }
 
@@ -56,7 +54,12 @@ export function configPort(): ConfigPort {
 const configLimitBytes = 16 * 1024 * 1024
 
 /** The file system as workflows see it. */
-export function makeFiles({backups}: Pick<Config, 'backups'>, signal: AbortSignal, now: () => Date): Files {
+export function makeFiles(
+  {backups}: Pick<Config, 'backups'>,
+  signal: AbortSignal,
+  now: () => Date,
+  realFolder: RealPathOf = rememberRealPaths(),
+): Files {
   return {
     kind: statKind,
     list: async (directory) => {
@@ -66,33 +69,24 @@ export function makeFiles({backups}: Pick<Config, 'backups'>, signal: AbortSigna
         throw unreadable(directory, error)
       }
     },
-    realPath: async (path) => {
-      try {
-        return await realpath(path)
-      } catch (error) {
-        throw unreadable(path, error)
-      }
-    },
+    realPath: realPathOf,
+    realFolder,
     readText: (path, within) => readTextFile(path, {within}),
     readAnyText: (path, within) => readAnyTextFile(path, {within}),
     replace: (path, change) => replaceFile(path, {...change, backup: {keep: backups, now: now()}}),
-    withLock: async (path, run) => {
-      // Two names of one file are one lock; a file that isn't there yet is named by its folder.
-      const name = await realpath(path).catch(async () =>
-        join(await realpath(dirname(path)).catch(() => dirname(path)), basename(path)),
-      )
-      return withLock(name, {stateDir: stateDir(process.env, homedir()), signal}, run)
-    },
+    // Two names of one file are one lock; a file that isn't there yet is named by its folder.
+    withLock: async (path, run) =>
+      withLock(await realPathOf(path), {stateDir: stateDir(process.env, homedir()), signal}, run),
   }
 }
 
-export function makeGit(signal: AbortSignal): Git {
-  const options = {env: process.env, signal}
+export function makeGit(signal: AbortSignal, realFolder: RealPathOf = rememberRealPaths()): Git {
+  const options = {env: process.env, signal, realFolder}
   return {
-    repositoryOf: repositoryRoot,
+    repositoryOf: findRepositories(realFolder),
     tracked: (repository, paths) => trackedFiles(repository, paths, options),
     ignored: (repository, paths) => ignoredFiles(repository, paths, options),
-    listEnvFiles: (repository) => listEnvFiles(repository, options),
+    listEnvFiles: (repository, known) => listEnvFiles(repository, {...options, known}),
   }
 }
 

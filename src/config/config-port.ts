@@ -22,6 +22,6 @@ export type ConfigPort = {
    * relative, with slashes. Links to folders are not followed, node_modules and .git not entered.
    */
   readonly glob: (patterns: readonly string[], exclude: readonly string[], cwd: string) => Promise<readonly string[]>
-  /** The same path without symlinks, or `undefined` when nothing lies there. */
-  readonly realpath: (path: string) => Promise<string | undefined>
+  /** The same path without symlinks, as far as something is there. Folders are asked for more than once. */
+  readonly realPath: (path: string) => Promise<string>
 }

@@ -118,7 +118,7 @@ async function distrustInside(
   port: ConfigPort,
 ): Promise<SourceFile | undefined> {
   if (user === undefined) return user
-  const path = (await port.realpath(user.path)) ?? user.path
+  const path = await port.realPath(user.path)
   const isOurs = repositories.some((repository) => repository !== undefined && isInside(path, repository))
   return isOurs ? {...user, origin: 'repository'} : user
 }

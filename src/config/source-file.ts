@@ -97,9 +97,9 @@ async function readSource(
   const way = relative(port.cwd, path)
   const shown = printable(way.startsWith('..') ? path : way)
   const around = await repositoryOf(dirname(path), port)
-  const real = await port.realpath(path)
+  const real = await port.realPath(path)
   // A link to another file of this machine would have its lines quoted in messages.
-  if (around !== undefined && real !== undefined && !isInside(real, around)) {
+  if (around !== undefined && !isInside(real, around)) {
     throw new EnvdriftError(
       'OUTSIDE_REPOSITORY',
       `The configuration ${shown} is a link that leads out of the repository`,

@@ -1,5 +1,6 @@
 import {dirname, normalize, relative, resolve, sep} from 'node:path'
 
+import {inTurns} from '../core/in-turns.ts'
 import {isInside} from '../core/inside.ts'
 import {refId} from '../core/mapping.ts'
 import {printable} from '../core/text.ts'
@@ -8,7 +9,6 @@ import {environmentOf, type MappingConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
 import type {Routed} from './mappings.ts'
 import type {Remark} from './mistakes.ts'
-import {realpathOfNearest} from './reach.ts'
 import type {SourceFile} from './source-file.ts'
 
 /**
@@ -24,7 +24,7 @@ export async function checkTargets(
   const {port, remarks, repository} = gathered
   const folders = new Map<string, string>()
   const distinctFolders = [...new Set(mappings.map(({config}) => config.folder))]
-  await Promise.all(distinctFolders.map(async (folder) => folders.set(folder, await realpathOfNearest(folder, port))))
+  await inTurns(distinctFolders, async (folder) => folders.set(folder, await port.realPath(folder)))
   await checkKeysFiles([...new Set(mappings.map(({config}) => folders.get(config.folder)!))], envKeysFilename, gathered)
 
   const idOf = ({config}: Routed): string => targetOf(config, folders.get(config.folder)!, envKeysFilename)
@@ -67,7 +67,7 @@ async function checkKeysFiles(folders: readonly string[], envKeysFilename: strin
   if (!envKeysFilename.includes('/') && !envKeysFilename.includes(sep)) return
   for (const folder of folders) {
     if (!isInside(folder, repository)) continue
-    const parent = await realpathOfNearest(dirname(resolve(folder, envKeysFilename)), port)
+    const parent = await port.realPath(dirname(resolve(folder, envKeysFilename)))
     if (isInside(parent, repository)) continue
     const file = contents.find(({sync}) => sync.env_keys_filename !== undefined)?.file
     remarks.mistakes.push({
@@ -97,9 +97,7 @@ async function loserOf(
   const writtenDown = mappings.filter(({config}) => !config.fromPattern)
   const fileId = (folder: string, name: string): string => JSON.stringify([folder, normalize(name)])
   const files = new Set(
-    await Promise.all(
-      writtenDown.map(async (mapping) => fileId(folderOf(mapping), await fileNameOf(mapping.config, port))),
-    ),
+    await inTurns(writtenDown, async (mapping) => fileId(folderOf(mapping), await fileNameOf(mapping.config, port))),
   )
   return (mapping) => {
     const {fromPattern, environment, envFile = ''} = mapping.config

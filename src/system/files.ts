@@ -84,18 +84,20 @@ export async function readTextFile(
 
 /**
  * {@link readTextFile} for a file that may not be UTF-8: then `isText` is false, every byte is one character, and only
- * what is ASCII in the text can be relied on.
+ * what is ASCII in the text can be relied on. `realPath` is the file after symlinks.
  *
  * @throws as there, but for FILE_NOT_TEXT.
  */
 export async function readAnyTextFile(
   path: string,
   {maxBytes = textLimitBytes, within}: {readonly maxBytes?: number; readonly within?: string | undefined} = {},
-): Promise<{readonly text: string; readonly isText: boolean} | undefined> {
+): Promise<{readonly text: string; readonly isText: boolean; readonly realPath: string} | undefined> {
   const target = await resolveExisting(path, within)
-  const bytes = target === undefined ? undefined : await readBytes(target, path, maxBytes)
+  if (target === undefined) return undefined
+  const bytes = await readBytes(target, path, maxBytes)
   if (bytes === undefined) return undefined
-  return isUtf8(bytes) ? {text: bytes.toString('utf8'), isText: true} : {text: bytes.toString('latin1'), isText: false}
+  const isText = isUtf8(bytes)
+  return {text: bytes.toString(isText ? 'utf8' : 'latin1'), isText, realPath: target}
 }
 
 export type Replacement = {

@@ -1,16 +1,19 @@
-import {lstat, realpath, stat} from 'node:fs/promises'
+import {lstat, stat} from 'node:fs/promises'
 import {basename, delimiter, dirname, join, relative, sep} from 'node:path'
 
+import {inTurns} from '../core/in-turns.ts'
 import {isInside} from '../core/inside.ts'
 import type {Env} from '../core/provider-spec.ts'
 import {runProgram} from './child-process.ts'
-import {isCode} from './files.ts'
 import {readIgnored, readTracked, readUntracked} from './git-files.ts'
+import {realPathOf, rememberRealPaths, type RealPathOf} from './real-path.ts'
 
 export type GitOptions = {
   /** Where `PATH` and the user's git configuration are looked up; the environment of this process unless given. */
   readonly env?: Env
   readonly signal?: AbortSignal
+  /** Of the folders that files lie in. */
+  readonly realFolder?: RealPathOf
 }
 
 /** How long one git child may take, in milliseconds; then our own reading answers. Listing 100,000 files takes it 0.1 s. */
@@ -34,45 +37,67 @@ const gitEnvironment = {
 const passedOn = ['HOME', 'XDG_CONFIG_HOME', 'USERPROFILE', 'SYSTEMROOT', 'TMPDIR'] as const
 
 /**
- * The root of the repository around a directory: after symlinks, the nearest directory upward that holds `.git` (a folder,
- * or a file in worktrees and submodules). `undefined` outside any. Of a directory that isn't there, the nearest parent counts.
+ * Finds the root of the repository around a directory: after symlinks, the nearest directory upward that holds `.git` (a
+ * folder, or a file in worktrees and submodules); `undefined` outside any. Of a directory that isn't there, the nearest
+ * parent counts. What lies above several directories is looked at once.
  */
-export async function repositoryRoot(directory: string): Promise<string | undefined> {
-  let at = directory
-  for (;;) {
-    try {
-      at = await realpath(at)
-      break
-    } catch (error) {
-      if (!isCode(error, 'ENOENT', 'ENOTDIR') || at === dirname(at)) return undefined
-      at = dirname(at)
-    }
+export function findRepositories(
+  realFolder: RealPathOf = realPathOf,
+): (directory: string) => Promise<string | undefined> {
+  const above = new Map<string, Promise<string | undefined>>()
+  const rootAt = async (folder: string): Promise<string | undefined> => {
+    const status = await stat(join(folder, '.git')).catch(() => undefined)
+    if (status?.isDirectory() === true || status?.isFile() === true) return folder
+    const parent = dirname(folder)
+    if (parent === folder) return undefined
+    const known = above.get(parent) ?? rootAt(parent)
+    above.set(parent, known)
+    return await known
   }
-  for (;;) {
-    const status = await stat(join(at, '.git')).catch(() => undefined)
-    if (status?.isDirectory() === true || status?.isFile() === true) return at
-    if (at === dirname(at)) return undefined
-    at = dirname(at)
-  }
+  return async (directory) => await rootAt(await realFolder(directory))
 }
 
+/** {@link findRepositories} for one directory. */
+export const repositoryRoot = async (directory: string): Promise<string | undefined> =>
+  await findRepositories()(directory)
+
 /**
- * Which of these files git tracks, as they were given: one child, however many they are.
- * Where git is missing or refuses, the index is read by ourselves.
+ * Which of these files git tracks, or a backup of which (`NAME.backup.…`), in its index, whether it is still there or not: by
+ * the path as it was given, the path of what is tracked. One child, however many they are. Where git is missing or refuses,
+ * the index is read by ourselves.
  *
- * @param repository - as {@link repositoryRoot} found it.
+ * @param repository - as {@link findRepositories} found it.
  * @param paths - absolute; a link in the folders above is followed, one in the last place is not.
  */
 export async function trackedFiles(
   repository: string,
   paths: readonly string[],
   options: GitOptions = {},
-): Promise<ReadonlySet<string>> {
-  if (paths.length === 0) return new Set()
-  const names = await namesOf(repository, paths)
+): Promise<ReadonlyMap<string, string>> {
+  if (paths.length === 0) return new Map()
+  const names = await namesOf(repository, paths, options)
   const listed = await git(repository, ['ls-files', '-z'], options)
-  const tracked = new Set(listed === undefined ? await readTracked(repository) : fields(listed.stdout))
-  return new Set([...names].filter(([, name]) => tracked.has(name)).map(([path]) => path))
+  const wanted = new Set(names.values())
+  const found = new Map<string, string>()
+  for (const tracked of listed === undefined ? await readTracked(repository) : fields(listed.stdout)) {
+    for (const name of [tracked, ...backedUp(tracked)]) {
+      if (wanted.has(name) && !found.has(name)) found.set(name, tracked)
+    }
+  }
+  return new Map(
+    [...names].flatMap(([path, name]) => {
+      const tracked = found.get(name)
+      return tracked === undefined ? [] : [[path, path + tracked.slice(name.length)] as const]
+    }),
+  )
+}
+
+/** The names of which this may be a backup. */
+function* backedUp(name: string): Generator<string> {
+  const mark = '.backup.'
+  for (let at = name.indexOf(mark, name.lastIndexOf('/') + 1); at !== -1; at = name.indexOf(mark, at + 1)) {
+    yield name.slice(0, at)
+  }
 }
 
 /**
@@ -80,7 +105,7 @@ export async function trackedFiles(
  * Where git is missing or refuses, the `.gitignore` files and `.git/info/exclude` are read by ourselves; a user's
  * own `core.excludesFile` isn't known then.
  *
- * @param repository - as {@link repositoryRoot} found it.
+ * @param repository - as {@link findRepositories} found it.
  * @param paths - absolute; none has to exist.
  */
 export async function ignoredFiles(
@@ -89,7 +114,7 @@ export async function ignoredFiles(
   options: GitOptions = {},
 ): Promise<ReadonlySet<string>> {
   if (paths.length === 0) return new Set()
-  const names = await namesOf(repository, paths)
+  const names = await namesOf(repository, paths, options)
   const stdin = [...names.values()].map((name) => `./${name}\0`).join('')
   const asked = await git(repository, ['check-ignore', '-z', '--stdin'], options, stdin)
   const ignored =
@@ -103,9 +128,13 @@ export async function ignoredFiles(
  * Every env file of a repository, absolute and sorted: tracked, or untracked and not ignored. Keys files, their backups
  * and examples are none; nested repositories and submodules are left out.
  *
- * @param repository - as {@link repositoryRoot} found it.
+ * @param repository - as {@link findRepositories} found it.
+ * @param options.known - what was read already, and so needs no look whether it is there.
  */
-export async function listEnvFiles(repository: string, options: GitOptions = {}): Promise<readonly string[]> {
+export async function listEnvFiles(
+  repository: string,
+  {known, ...options}: GitOptions & {readonly known?: {readonly has: (path: string) => boolean}} = {},
+): Promise<readonly string[]> {
   // The pattern only keeps the list short; it matches at every depth: gitglossary(7), "pathspec".
   const argv = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', '*.env*'] as const
   const listed = await git(repository, argv, options)
@@ -114,11 +143,9 @@ export async function listEnvFiles(repository: string, options: GitOptions = {})
       ? [...(await readTracked(repository)), ...(await readUntracked(repository))]
       : fields(listed.stdout)
   const candidates = [...new Set(names)].filter((name) => isEnvFileName(basename(name)) && !name.endsWith('/'))
-  const present = await Promise.all(candidates.map(async (name) => await isFileOrLink(join(repository, name))))
-  return candidates
-    .filter((_, index) => present[index])
-    .map((name) => join(repository, ...name.split('/')))
-    .toSorted()
+  const paths = candidates.map((name) => join(repository, ...name.split('/')))
+  const present = await inTurns(paths, async (path) => known?.has(path) === true || (await isFileOrLink(path)))
+  return paths.filter((_, index) => present[index]).toSorted()
 }
 
 /**
@@ -164,13 +191,11 @@ const safePath = (env: Env, repository: string): string =>
     .join(delimiter)
 
 /** Path as given → name as git writes it, relative and with slashes. What lies outside the repository is left out. */
-async function namesOf(repository: string, paths: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const folders = new Map<string, Promise<string>>()
-  const realFolder = async (folder: string): Promise<string> => {
-    const known = folders.get(folder) ?? realpath(folder).catch(() => folder)
-    folders.set(folder, known)
-    return await known
-  }
+async function namesOf(
+  repository: string,
+  paths: readonly string[],
+  {realFolder = rememberRealPaths()}: GitOptions,
+): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>()
   for (const path of paths) {
     const real = join(await realFolder(dirname(path)), basename(path))

@@ -1,11 +1,9 @@
-import {basename, dirname, join} from 'node:path'
-
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
+import {inTurns} from '../core/in-turns.ts'
 import {refId, writtenName} from '../core/mapping.ts'
 import type {Mapping} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
-import {inTurns} from './in-turns.ts'
 import type {Located} from './locate.ts'
 import type {Files} from './ports.ts'
 
@@ -16,7 +14,7 @@ import type {Files} from './ports.ts'
  */
 export async function refuseCollisions(located: readonly Located[], {path}: Config, files: Files): Promise<void> {
   // Two links may lead to one file, and to one folder in which there is no file yet.
-  const real = await inTurns(located, ({mapping}) => realPathOfNearest(mapping.keysFile, files))
+  const real = await inTurns(located, ({mapping}) => files.realPath(mapping.keysFile))
   const targets = Map.groupBy(located.entries().toArray(), ([index, {mapping}]) =>
     JSON.stringify([real[index], mapping.key]),
   )
@@ -28,17 +26,6 @@ export async function refuseCollisions(located: readonly Located[], {path}: Conf
   throw new EnvdriftError('CONFIG_INVALID', `${printable(path)}: ${clashes.map(clashSentence).join('; ')}`, {
     suggestions: ['Give one of them another environment or another folder_path, or remove it.'],
   })
-}
-
-/** The path without links, as far as there is something. */
-async function realPathOfNearest(path: string, files: Files): Promise<string> {
-  try {
-    return await files.realPath(path)
-  } catch (error) {
-    const parent = dirname(path)
-    if (!(error instanceof EnvdriftError) || parent === path) throw error
-    return join(await realPathOfNearest(parent, files), basename(path))
-  }
 }
 
 const clashSentence = (mappings: readonly Mapping[]): string =>

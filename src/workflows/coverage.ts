@@ -2,21 +2,24 @@ import {relative, sep} from 'node:path'
 
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
+import {inTurns} from '../core/in-turns.ts'
 import type {Coverage} from '../core/outcome.ts'
 import {scanEnvFile, type EnvFileScan} from '../keys/env-file.ts'
-import {inTurns} from './in-turns.ts'
 import type {SyncPorts} from './ports.ts'
+
+/** What was found in an env file, and where it lies after symlinks. */
+type ReadEnvFile = {readonly scan: EnvFileScan; readonly realPath: string}
 
 /**
  * Count the encrypted env files of the repository, and name those that no mapping names: nothing would notice their drift.
  *
  * @param mapped.named - env files of all mappings, those of other profiles too; without symlinks.
- * @param mapped.scans - what is in those that were read already, by their paths.
+ * @param mapped.read - what is in those that were read already, by their paths.
  * @returns `undefined` outside a git repository.
  */
 export async function coverageOf(
   {repository, coverage}: Config,
-  {named, scans}: {readonly named: ReadonlySet<string>; readonly scans: ReadonlyMap<string, EnvFileScan>},
+  {named, read}: {readonly named: ReadonlySet<string>; readonly read: ReadonlyMap<string, ReadEnvFile>},
   {git, files}: Pick<SyncPorts, 'git' | 'files'>,
 ): Promise<Coverage | undefined> {
   if (repository === undefined) {
@@ -25,9 +28,9 @@ export async function coverageOf(
       suggestions: ['Put it into the repository whose env files it covers, or drop coverage = "required".'],
     })
   }
-  const paths = await git.listEnvFiles(repository)
+  const paths = await git.listEnvFiles(repository, read)
   const encrypted = await inTurns(paths, async (path) => {
-    const real = await encryptedFile(path, scans.get(path), repository, files)
+    const real = await encryptedFile(path, read.get(path), repository, files)
     return real === undefined ? [] : [{path, real}]
   })
   const all = encrypted.flat()
@@ -43,36 +46,26 @@ export async function coverageOf(
  */
 async function encryptedFile(
   path: string,
-  known: EnvFileScan | undefined,
+  known: ReadEnvFile | undefined,
   repository: string,
   files: SyncPorts['files'],
 ): Promise<string | undefined> {
   try {
-    const scan = known ?? (await scanOf(path, repository, files))
-    if (scan === undefined) return undefined
-    const {publicKeys, encrypted} = scan
-    return publicKeys.length + encrypted.length === 0 ? undefined : await files.realPath(path)
+    const file = known ?? (await readEnvFile(path, repository, files))
+    if (file === undefined) return undefined
+    const {publicKeys, encrypted} = file.scan
+    return publicKeys.length + encrypted.length === 0 ? undefined : file.realPath
   } catch (error) {
     if (!(error instanceof EnvdriftError)) throw error
-    return error.code === 'FILE_TOO_LARGE' || error.code === 'FILE_UNREADABLE' ? realPathOr(path, files) : undefined
+    return error.code === 'FILE_TOO_LARGE' || error.code === 'FILE_UNREADABLE' ? files.realPath(path) : undefined
   }
 }
 
-async function scanOf(
+async function readEnvFile(
   path: string,
   repository: string,
   {readAnyText}: SyncPorts['files'],
-): Promise<EnvFileScan | undefined> {
+): Promise<ReadEnvFile | undefined> {
   const read = await readAnyText(path, repository)
-  return read === undefined ? undefined : scanEnvFile(read.text)
-}
-
-/** The path without symlinks; the path itself where they can't be followed. */
-export async function realPathOr(path: string, {realPath}: Pick<SyncPorts['files'], 'realPath'>): Promise<string> {
-  try {
-    return await realPath(path)
-  } catch (error) {
-    if (error instanceof EnvdriftError) return path
-    throw error
-  }
+  return read === undefined ? undefined : {scan: scanEnvFile(read.text), realPath: read.realPath}
 }

@@ -1,8 +1,8 @@
 import type {Config, MappingConfig} from '../config/config.ts'
 import type {EnvdriftError} from '../core/errors.ts'
+import {inTurns} from '../core/in-turns.ts'
 import type {Mapping} from '../core/plan.ts'
 import {refuseCollisions} from './collisions.ts'
-import {inTurns} from './in-turns.ts'
 import {locate} from './locate.ts'
 import type {Files} from './ports.ts'
 

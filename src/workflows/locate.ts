@@ -10,14 +10,20 @@ import {scanEnvFile, type EnvFileScan} from '../keys/env-file.ts'
 import {keyNameOfEnvironment, keyNameOfFile, keyNameOfPublicKey} from '../keys/key-name.ts'
 import type {Files} from './ports.ts'
 
+/** An env file as it was read; `realPath` is without symlinks, `isText` says that it is valid UTF-8. */
+type EnvFile = {
+  readonly text: string
+  readonly isText: boolean
+  readonly realPath: string
+  readonly scan: EnvFileScan
+}
+
 /** One mapping with its files found, or with the reason why they can't be. */
 export type Located = {readonly mapping: Mapping} & (
   | {
       readonly kind: 'ready'
       /** The env file's text and what was found in it; `undefined` when there is no file. */
-      readonly env:
-        | {readonly text: string; readonly scan: EnvFileScan; /** valid UTF-8 */ readonly isText: boolean}
-        | undefined
+      readonly env: EnvFile | undefined
     }
   | {readonly kind: 'lost'; readonly error: EnvdriftError}
 )
@@ -44,7 +50,7 @@ export async function locate(written: MappingConfig, config: Config, files: File
   })
   let envFile: string | undefined
   try {
-    await requireFolder(written, config, files)
+    await stayInside(written, config, files)
     envFile = await findEnvFile(written, environment, config, files)
     if (envFile === undefined) return {kind: 'ready', mapping: base(), env: undefined}
     const read = await files.readAnyText(envFile, config.repository)
@@ -70,11 +76,11 @@ function keyOf(
   return /^\.env(?:\.|$)/i.test(name) ? keyNameOfFile(name) : keyNameOfEnvironment('production')
 }
 
-async function requireFolder({folderPath, folder}: MappingConfig, {repository}: Config, files: Files): Promise<void> {
+async function requireFolder({folderPath, folder}: MappingConfig, files: Files): Promise<void> {
   const shown = printable(folderPath)
   switch (await files.kind(folder)) {
     case 'directory':
-      break
+      return
     case 'absent':
       throw new EnvdriftError('FOLDER_MISSING', `Folder does not exist: ${shown} (folder_path)`, {
         suggestions: [`Create ${shown}, or correct folder_path in the configuration; it is relative to that file.`],
@@ -85,28 +91,45 @@ async function requireFolder({folderPath, folder}: MappingConfig, {repository}: 
         suggestions: ['Let folder_path name the folder, and env_file the file in it.'],
       })
   }
-  if (repository !== undefined && !isInside(await files.realPath(folder), repository)) {
-    throw new EnvdriftError('OUTSIDE_REPOSITORY', `${shown} (folder_path) leads out of the repository`, {
+}
+
+async function stayInside(written: MappingConfig, {repository}: Config, files: Files): Promise<void> {
+  if (repository === undefined || isInside(await files.realFolder(written.folder), repository)) return
+  await requireFolder(written, files)
+  throw new EnvdriftError(
+    'OUTSIDE_REPOSITORY',
+    `${printable(written.folderPath)} (folder_path) leads out of the repository`,
+    {
       suggestions: [
         'A configuration inside a repository reaches only into that repository; move the folder, or keep the configuration outside.',
       ],
-    })
-  }
+    },
+  )
 }
 
+/** Names that are looked for before all others, in this order. */
+const firstNames = (environment: string | undefined): readonly [string, ...string[]] =>
+  environment === undefined ? ['.env.production', '.env'] : [`.env.${environment}`]
+
+const isCandidate = (name: string, {envKeysFilename}: Config): boolean => !isCompanion(name) && name !== envKeysFilename
+
 async function findEnvFile(
-  {envFile, folder, folderPath}: MappingConfig,
+  written: MappingConfig,
   environment: string | undefined,
   config: Config,
   files: Files,
 ): Promise<string | undefined> {
+  const {envFile, folder, folderPath} = written
+  const [usual] = firstNames(environment)
+  // Of most mappings this is all: a folder in which that file lies is there, and need not be looked through.
+  const isUsual = envFile === undefined && isCandidate(usual, config)
+  if (isUsual && (await files.kind(join(folder, usual))) === 'file') return join(folder, usual)
+  await requireFolder(written, files)
   if (envFile !== undefined) return namedEnvFile(envFile, folder, folderPath, files)
-  const names = (await files.list(folder))
-    .filter((name) => !isCompanion(name) && name !== config.envKeysFilename)
-    .toSorted()
+  const names = (await files.list(folder)).filter((name) => isCandidate(name, config)).toSorted()
   const isFile = async (name: string): Promise<boolean> => (await files.kind(join(folder, name))) !== 'directory'
-  const first = environment === undefined ? ['.env.production', '.env'] : [`.env.${environment}`]
-  for (const name of first) if (names.includes(name) && (await isFile(name))) return join(folder, name)
+  for (const name of firstNames(environment))
+    if (names.includes(name) && (await isFile(name))) return join(folder, name)
 
   const custom = names.filter((name) =>
     environment === undefined
@@ -137,7 +160,7 @@ async function namedEnvFile(name: string, folder: string, folderPath: string, fi
       suggestions: ['Correct env_file in the configuration, or leave it out to have the file found by its name.'],
     })
   }
-  if (!isInside(await files.realPath(path), await files.realPath(folder)))
+  if (!isInside(await files.realPath(path), await files.realFolder(folder)))
     throw outside('leads out of', ', through a link')
   return path
 }

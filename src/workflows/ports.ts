@@ -8,15 +8,20 @@ export type Files = {
   readonly kind: (path: string) => Promise<'file' | 'directory' | 'other' | 'absent'>
   /** Names in a directory. */
   readonly list: (directory: string) => Promise<readonly string[]>
-  /** The path without symlinks; throws when nothing is there. */
+  /** The path without symlinks, as far as something is there. */
   readonly realPath: (path: string) => Promise<string>
+  /** The same for a folder, looked up once in a run. */
+  readonly realFolder: (path: string) => Promise<string>
   /** Text of a regular file up to 1 MiB; `undefined` when there is none. `within`: where it must lie after symlinks. */
   readonly readText: (path: string, within: string | undefined) => Promise<string | undefined>
-  /** The same for text that may not be UTF-8: its ASCII part is right, the rest is not, and `isText` says so. */
+  /**
+   * The same for text that may not be UTF-8: its ASCII part is right, the rest is not, and `isText` says so. With the path
+   * without symlinks.
+   */
   readonly readAnyText: (
     path: string,
     within: string | undefined,
-  ) => Promise<{readonly text: string; readonly isText: boolean} | undefined>
+  ) => Promise<{readonly text: string; readonly isText: boolean; readonly realPath: string} | undefined>
   /**
    * Replace in one step, with a backup of what was there.
    * @throws EnvdriftError FILE_CHANGED when the text is no longer `before`.
@@ -33,10 +38,14 @@ export type Files = {
 export type Git = {
   /** The innermost repository around a folder; `undefined` outside of one. */
   readonly repositoryOf: (directory: string) => Promise<string | undefined>
-  readonly tracked: (repository: string, paths: readonly string[]) => Promise<ReadonlySet<string>>
+  /** Of these files those that are tracked, or a backup of which is; with the path of what is tracked. */
+  readonly tracked: (repository: string, paths: readonly string[]) => Promise<ReadonlyMap<string, string>>
   readonly ignored: (repository: string, paths: readonly string[]) => Promise<ReadonlySet<string>>
-  /** Absolute paths of env files that git tracks, or would. */
-  readonly listEnvFiles: (repository: string) => Promise<readonly string[]>
+  /** Absolute paths of env files that git tracks, or would; those that are `known` to be there need no look. */
+  readonly listEnvFiles: (
+    repository: string,
+    known: {readonly has: (path: string) => boolean},
+  ) => Promise<readonly string[]>
 }
 
 export type Question = {

@@ -1,18 +1,18 @@
 import type {Config} from '../config/config.ts'
 import {EnvdriftError} from '../core/errors.ts'
+import {inTurns} from '../core/in-turns.ts'
 import type {Coverage, SyncReport} from '../core/outcome.ts'
-import {decide, type Mode} from '../core/plan.ts'
+import {decide, type Mapping, type Mode} from '../core/plan.ts'
 import {apply, type Order} from './apply.ts'
 import {answerQuestions} from './ask.ts'
 import {refuseCollisions} from './collisions.ts'
-import {coverageOf, realPathOr} from './coverage.ts'
+import {coverageOf} from './coverage.ts'
 import {readVaults, type Vaults} from './fetch.ts'
-import {inTurns} from './in-turns.ts'
 import {judge} from './judge.ts'
 import {locate, type Located} from './locate.ts'
 import type {SyncPorts} from './ports.ts'
 import {prove, type Proofs} from './prove.ts'
-import {refuseTracked, warnUnignored} from './tracked.ts'
+import {askGit} from './tracked.ts'
 
 export type SyncOptions = Mode & Proofs
 
@@ -37,8 +37,12 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
     ports,
   )
   reading.catch(() => {})
-  const looking = Promise.all([refuseTracked(mappings, ports), lookThrough(located, config, ports)])
-  const [tracked, coverage] = await looking.catch(async (error: unknown) => {
+  const looking = Promise.all([
+    askGit(mappings, ports.git),
+    readKeysFiles(mappings, config, files),
+    lookThrough(located, config, ports),
+  ])
+  const [{tracked, warning: unignored}, keysFiles, coverage] = await looking.catch(async (error: unknown) => {
     await reading.then(
       ({close}) => close(),
       () => {},
@@ -47,13 +51,13 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
   })
   const vaults = await reading
   try {
-    const orders = await inTurns(located, (one) => orderOf(one, tracked, vaults, config, options, ports))
+    const orders = await inTurns(located, (one) => orderOf(one, {tracked, keysFiles, vaults}, options))
     const actions = await answerQuestions(
       orders.map(({action}) => action),
       ports,
     )
     const settled = orders.map(({judgement}, index) => ({judgement, action: actions[index]!}))
-    await warnUnignored(mappings, tracked, ports)
+    if (unignored !== undefined) ports.warn(unignored)
     const done = await apply(settled, config, options, ports)
     for (const {warning} of done) if (warning !== undefined) ports.warn(warning)
     // After an interruption the rows still say which files were written.
@@ -77,26 +81,47 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
   }
 }
 
+/** What is known once everything was read. */
+type Known = {
+  readonly tracked: ReadonlyMap<string, EnvdriftError>
+  readonly keysFiles: KeysFiles
+  readonly vaults: Vaults
+}
+
+/** Texts of keys files by their paths; `undefined` where there is none, an error where there is one that can't be read. */
+type KeysFiles = ReadonlyMap<string, string | undefined | EnvdriftError>
+
+async function readKeysFiles(
+  mappings: readonly Mapping[],
+  {repository}: Config,
+  {readText}: SyncPorts['files'],
+): Promise<KeysFiles> {
+  const paths = [...new Set(mappings.flatMap(({ephemeral, keysFile}) => (ephemeral ? [] : [keysFile])))]
+  const texts = await inTurns(paths, async (path) => {
+    try {
+      return await readText(path, repository)
+    } catch (error) {
+      if (error instanceof EnvdriftError) return error
+      throw error
+    }
+  })
+  return new Map(paths.map((path, index) => [path, texts[index]]))
+}
+
 /** Everything that can be known of one mapping, and what it comes to. */
-async function orderOf(
-  one: Located,
-  tracked: ReadonlyMap<string, EnvdriftError>,
-  vaults: Vaults,
-  config: Config,
-  options: SyncOptions,
-  {files}: SyncPorts,
-): Promise<Order> {
+async function orderOf(one: Located, {tracked, keysFiles, vaults}: Known, options: SyncOptions): Promise<Order> {
   const {mapping} = one
-  const refused = one.kind === 'lost' ? one.error : mapping.ephemeral ? undefined : tracked.get(mapping.keysFile)
-  if (refused !== undefined || one.kind === 'lost') {
-    return {action: {kind: 'fail', mapping, error: refused!}, judgement: undefined}
-  }
+  const fail = (error: EnvdriftError): Order => ({action: {kind: 'fail', mapping, error}, judgement: undefined})
+  if (one.kind === 'lost') return fail(one.error)
+  const refused = mapping.ephemeral ? undefined : tracked.get(mapping.keysFile)
+  if (refused !== undefined) return fail(refused)
+  const keysText = mapping.ephemeral ? undefined : keysFiles.get(mapping.keysFile)
+  if (keysText instanceof EnvdriftError) return fail(keysText)
   try {
-    const keysText = mapping.ephemeral ? undefined : await files.readText(mapping.keysFile, config.repository)
     const judgement = await judge(one, keysText, vaults, {earlier: options.verify || !options.skipKeyMatch})
     return {action: decide(judgement.finding, options), judgement}
   } catch (error) {
-    if (error instanceof EnvdriftError) return {action: {kind: 'fail', mapping, error}, judgement: undefined}
+    if (error instanceof EnvdriftError) return fail(error)
     throw error
   }
 }
@@ -107,14 +132,14 @@ async function lookThrough(
   config: Config,
   ports: SyncPorts,
 ): Promise<Coverage | undefined> {
-  const scans = new Map(
+  const read = new Map(
     located.flatMap((one) =>
       one.kind === 'ready' && one.env !== undefined && one.mapping.envFile !== undefined
-        ? [[one.mapping.envFile, one.env.scan] as const]
+        ? [[one.mapping.envFile, one.env] as const]
         : [],
     ),
   )
-  return coverageOf(config, {named: await namedFiles(located, config, ports), scans}, ports)
+  return coverageOf(config, {named: await namedFiles(located, config, ports), read}, ports)
 }
 
 /** The env files that any mapping names, those of other profiles too, without symlinks. */
@@ -124,6 +149,9 @@ async function namedFiles(
   {files}: SyncPorts,
 ): Promise<ReadonlySet<string>> {
   const others = await inTurns(config.unselected, (written) => locate(written, config, files))
-  const paths = [...located, ...others].flatMap(({mapping}) => (mapping.envFile === undefined ? [] : [mapping.envFile]))
-  return new Set(await inTurns(paths, (path) => realPathOr(path, files)))
+  const named = await inTurns([...located, ...others], async (one): Promise<readonly string[]> => {
+    if (one.kind === 'ready' && one.env !== undefined) return [one.env.realPath]
+    return one.mapping.envFile === undefined ? [] : [await files.realPath(one.mapping.envFile)]
+  })
+  return new Set(named.flat())
 }

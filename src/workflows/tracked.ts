@@ -1,87 +1,62 @@
-import {basename, dirname, join} from 'node:path'
+import {basename, dirname} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {inTurns} from '../core/in-turns.ts'
 import type {Mapping} from '../core/plan.ts'
 import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
-import {inTurns} from './in-turns.ts'
-import type {SyncPorts} from './ports.ts'
+import type {Git} from './ports.ts'
 
-type Ports = Pick<SyncPorts, 'files' | 'git' | 'warn'>
+/** The keys files of a run by the repository around each; under `undefined` those that lie in none. */
+type Placed = ReadonlyMap<string | undefined, readonly string[]>
 
-/** A keys file and the paths that must not be in git: itself, and its backups. */
-type Watched = {readonly keysFile: string; readonly paths: readonly string[]}
-
-/** A private key in git's history is out for good: no key is written into a file that git tracks. By keys file. */
-export async function refuseTracked(
-  mappings: readonly Mapping[],
-  {files, git}: Ports,
-): Promise<ReadonlyMap<string, EnvdriftError>> {
-  const watched = await inTurns(keysFilesOf(mappings), async (keysFile): Promise<Watched> => {
-    const names = await files.list(dirname(keysFile)).catch(() => [])
-    const backups = names.filter((name) => name.startsWith(`${basename(keysFile)}.backup.`))
-    return {keysFile, paths: [keysFile, ...backups.map((name) => join(dirname(keysFile), name))]}
-  })
-  const tracked = await inRepositories(watched, git, git.tracked)
-  return new Map(
-    watched.flatMap(({keysFile, paths}) => {
-      const found = paths.find((path) => tracked.has(path))
-      return found === undefined ? [] : [[keysFile, trackedError(found)] as const]
-    }),
-  )
+/** What git says of the keys files of a run. */
+export type GitVerdict = {
+  /** No key is written into these: a private key in git's history is out for good. By keys file. */
+  readonly tracked: ReadonlyMap<string, EnvdriftError>
+  /** Which line .gitignore lacks, if it lacks one: a key that isn't ignored is one `git add .` away from being published. */
+  readonly warning: string | undefined
 }
 
-/**
- * Says once which line .gitignore lacks: a key that isn't ignored is one `git add .` away from being published. Files that
- * git tracks already are an error by themselves.
- */
-export async function warnUnignored(
-  mappings: readonly Mapping[],
-  tracked: ReadonlyMap<string, EnvdriftError>,
-  {git, warn}: Ports,
-): Promise<void> {
-  const wanted = keysFilesOf(mappings.filter(({ephemeral}) => !ephemeral))
-    .filter((keysFile) => !tracked.has(keysFile))
-    .map((keysFile): Watched => ({keysFile, paths: [keysFile, `${keysFile}.backup.20000101_000000`]}))
-  const inGit = (
-    await inTurns(wanted, async (one) => ((await repositoryOf(one, git)) === undefined ? [] : [one]))
-  ).flat()
-  const ignored = await inRepositories(inGit, git, git.ignored)
-  const open = inGit.find(({paths}) => paths.some((path) => !ignored.has(path)))?.keysFile
-  if (open === undefined) return
+/** Ask git of each repository once. A service may be a repository of its own, inside that of the configuration. */
+export async function askGit(mappings: readonly Mapping[], git: Git): Promise<GitVerdict> {
+  const keysFiles = [...new Set(mappings.map(({keysFile}) => keysFile))]
+  const repositories = await inTurns(keysFiles, (keysFile) => git.repositoryOf(dirname(keysFile)))
+  const placed: Placed = Map.groupBy(keysFiles, (_, index) => repositories[index])
+  const tracked = await refuseTracked(placed, git)
+  const written = new Set(mappings.flatMap(({ephemeral, keysFile}) => (ephemeral ? [] : [keysFile])))
+  return {tracked, warning: await warnUnignored(placed, (file) => written.has(file) && !tracked.has(file), git)}
+}
+
+async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<string, EnvdriftError>> {
+  const answers = await inTurns([...placed], async ([repository, keysFiles]) =>
+    repository === undefined ? [] : [...(await git.tracked(repository, keysFiles))],
+  )
+  return new Map(answers.flat().map(([keysFile, path]) => [keysFile, trackedError(path)]))
+}
+
+async function warnUnignored(
+  placed: Placed,
+  isMeant: (keysFile: string) => boolean,
+  git: Git,
+): Promise<string | undefined> {
+  const answers = await inTurns([...placed], async ([repository, keysFiles]) => {
+    if (repository === undefined) return undefined
+    const asked = keysFiles.filter(isMeant)
+    const ignored = await git.ignored(repository, asked.flatMap(withBackup))
+    return asked.find((keysFile) => withBackup(keysFile).some((path) => !ignored.has(path)))
+  })
+  const open = answers.find((keysFile) => keysFile !== undefined)
+  if (open === undefined) return undefined
   const name = basename(open)
   // `k*` would ignore far too much.
   const lines = name.startsWith('.env.keys')
     ? `this line to .gitignore: ${name}*`
     : `these lines to .gitignore: ${name} and ${name}.*`
-  warn(`${open} and its backups are not ignored by git; add ${lines}`)
+  return `${open} and its backups are not ignored by git; add ${lines}`
 }
 
-const keysFilesOf = (mappings: readonly Mapping[]): readonly string[] => [
-  ...new Set(mappings.map(({keysFile}) => keysFile)),
-]
-
-/** A folder that is missing has no repository of its own; its row says that it is missing. */
-const repositoryOf = async ({keysFile}: Watched, git: Ports['git']): Promise<string | undefined> =>
-  git.repositoryOf(dirname(keysFile)).catch(() => undefined)
-
-/** Ask git of each repository once. A service may be a repository of its own, inside that of the configuration. */
-async function inRepositories(
-  watched: readonly Watched[],
-  git: Ports['git'],
-  ask: (repository: string, paths: readonly string[]) => Promise<ReadonlySet<string>>,
-): Promise<ReadonlySet<string>> {
-  const placed = await inTurns(watched, async (one) => ({...one, repository: await repositoryOf(one, git)}))
-  const answers = await inTurns([...Map.groupBy(placed, ({repository}) => repository)], async ([repository, group]) =>
-    repository === undefined
-      ? new Set<string>()
-      : ask(
-          repository,
-          group.flatMap(({paths}) => paths),
-        ),
-  )
-  return new Set(answers.flatMap((answer) => [...answer]))
-}
+const withBackup = (keysFile: string): readonly [string, string] => [keysFile, `${keysFile}.backup.20000101_000000`]
 
 const trackedError = (path: string): EnvdriftError =>
   new EnvdriftError(

@@ -14,6 +14,7 @@ import {spec as gcp} from '../../src/providers/gcp/spec.ts'
 import {spec as hashicorp} from '../../src/providers/hashicorp/spec.ts'
 import {spec as local} from '../../src/providers/local/spec.ts'
 import {globFiles} from '../../src/system/glob.ts'
+import {realPathOf} from '../../src/system/real-path.ts'
 
 export const specs = {azure, aws, hashicorp, gcp, local}
 
@@ -57,7 +58,7 @@ export async function makePlace(): Promise<Place> {
       return found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other'
     },
     readText: (path) => readFile(path, 'utf8').catch(orAbsent),
-    realpath: (path) => realpath(path).catch(orAbsent),
+    realPath: realPathOf,
     glob: globFiles,
     ...changes,
   })

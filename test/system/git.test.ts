@@ -1,12 +1,12 @@
 import {execFileSync} from 'node:child_process'
-import {chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 
 import {parseIndex} from '../../src/system/git-files.ts'
-import {ignoredFiles, isEnvFileName, listEnvFiles, repositoryRoot, trackedFiles} from '../../src/system/git.ts'
+import {findRepositories, ignoredFiles, isEnvFileName, listEnvFiles, trackedFiles} from '../../src/system/git.ts'
 import type {Workspace} from '../support/workspace.ts'
 import * as support from '../support/workspace.ts'
 
@@ -32,23 +32,24 @@ function recordingGit(
   return {PATH: folder, calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [])}
 }
 
-describe('repositoryRoot', () => {
+describe('findRepositories', () => {
   it('finds the nearest .git upward, a folder or a file, through symlinks and for folders to come', async () => {
     const {root, base, path, git, write} = makeWorkspace({
       'services/auth/.env': '',
       'nested/.git': 'gitdir: elsewhere\n',
     })
     symlinkSync(path('services', 'auth'), join(base, 'link'))
-    expect(await repositoryRoot(path('services', 'auth'))).toBe(root)
-    expect(await repositoryRoot(join(base, 'link'))).toBe(root)
-    expect(await repositoryRoot(path('not', 'yet'))).toBe(root)
-    expect(await repositoryRoot(path('nested'))).toBe(path('nested'))
-    expect(await repositoryRoot(base)).toBeUndefined()
+    const rootOf = findRepositories()
+    expect(await rootOf(path('services', 'auth'))).toBe(root)
+    expect(await rootOf(join(base, 'link'))).toBe(root)
+    expect(await rootOf(path('not', 'yet'))).toBe(root)
+    expect(await rootOf(path('nested'))).toBe(path('nested'))
+    expect(await rootOf(base)).toBeUndefined()
     write('a', '')
     git('add', 'a')
     git('commit', '--quiet', '--message=one')
     git('worktree', 'add', '--quiet', '../worktree')
-    expect(await repositoryRoot(join(base, 'worktree'))).toBe(join(base, 'worktree'))
+    expect(await rootOf(join(base, 'worktree'))).toBe(join(base, 'worktree'))
   })
 })
 
@@ -63,7 +64,28 @@ describe.each(ways)('%s', (_, env) => {
       asked.map((name) => path(name)),
       {env},
     )
-    expect([...tracked]).toEqual(['a/.env.keys', 'a/b c/línea.keys', 'link/.env.keys'].map((name) => path(name)))
+    expect([...tracked.values()]).toEqual([...tracked.keys()])
+    expect([...tracked.keys()]).toEqual(['a/.env.keys', 'a/b c/línea.keys', 'link/.env.keys'].map((name) => path(name)))
+  })
+
+  it('tells the file of which a backup is tracked, also of a backup that lies in the index only', async () => {
+    const {root, git, path} = makeWorkspace({
+      'a/.env.keys': '',
+      'a/.env.keys.backup.20261121_093005': '',
+      'b/k.backup.keys': '',
+      'b/k.backup.keys.backup.gone': '',
+      'c/.env.keys': '',
+      'c/.env.keys.backups': '',
+      'd.backup.e/.env.keys': '',
+    })
+    git('add', '--force', '.')
+    git('rm', '--quiet', '--cached', 'a/.env.keys', 'b/k.backup.keys', 'c/.env.keys')
+    rmSync(path('b/k.backup.keys.backup.gone'))
+    const asked = ['a/.env.keys', 'b/k.backup.keys', 'b/k.backup', 'c/.env.keys', 'd'].map((name) => path(name))
+    expect(Object.fromEntries(await trackedFiles(root, asked, {env}))).toEqual({
+      [path('a/.env.keys')]: path('a/.env.keys.backup.20261121_093005'),
+      [path('b/k.backup.keys')]: path('b/k.backup.keys.backup.gone'),
+    })
   })
 
   it('C130 tells the ignored files; a tracked one is not', async () => {
@@ -138,7 +160,7 @@ describe.each(ways)('%s', (_, env) => {
     writeFileSync(join(base, 'repository', '.git', 'info', 'exclude'), 'excluded\n')
     const worktree = join(base, 'worktree')
     const asked = ['.env', '.env.keys', 'excluded'].map((name) => join(worktree, name))
-    expect([...(await trackedFiles(worktree, asked, {env}))]).toEqual([join(worktree, '.env')])
+    expect([...(await trackedFiles(worktree, asked, {env})).keys()]).toEqual([join(worktree, '.env')])
     expect([...(await ignoredFiles(worktree, asked, {env}))]).toEqual([
       join(worktree, '.env.keys'),
       join(worktree, 'excluded'),
@@ -170,7 +192,7 @@ it('reads by itself when git refuses the checkout', async () => {
     `echo "fatal: detected dubious ownership in repository" >&2; exit 128`,
   )
   const [dotEnv, keys] = [workspace.path('.env'), workspace.path('.env.keys')]
-  expect([...(await trackedFiles(workspace.root, [dotEnv, keys], {env}))]).toEqual([dotEnv])
+  expect([...(await trackedFiles(workspace.root, [dotEnv, keys], {env})).keys()]).toEqual([dotEnv])
   expect([...(await ignoredFiles(workspace.root, [dotEnv, keys], {env}))]).toEqual([keys])
   expect(calls()).toHaveLength(2)
 })
@@ -182,7 +204,9 @@ it.runIf(process.getuid?.() === 0)('reads by itself a checkout that belongs to s
   const env = {PATH: process.env['PATH'], HOME: workspace.home}
   // git does refuse: else this test shows nothing.
   expect(() => workspace.git('ls-files')).toThrow(/dubious ownership/)
-  expect([...(await trackedFiles(workspace.root, [workspace.path('.env')], {env}))]).toEqual([workspace.path('.env')])
+  expect([...(await trackedFiles(workspace.root, [workspace.path('.env')], {env})).keys()]).toEqual([
+    workspace.path('.env'),
+  ])
 })
 
 it('runs nothing that the repository configures, and no git of its own', async () => {
@@ -193,7 +217,7 @@ it('runs nothing that the repository configures, and no git of its own', async (
   git('add', '.env')
   git('config', 'core.fsmonitor', path('monitor'))
   const env = {PATH: `.:${root}::${process.env['PATH']}`, GIT_DIR: '/nowhere', GIT_INDEX_FILE: '/nowhere'}
-  expect([...(await trackedFiles(root, [path('.env')], {env}))]).toEqual([path('.env')])
+  expect([...(await trackedFiles(root, [path('.env')], {env})).keys()]).toEqual([path('.env')])
   expect(await listEnvFiles(root, {env})).toHaveLength(2)
   expect(existsSync(touched)).toBe(false)
 })

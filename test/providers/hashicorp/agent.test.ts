@@ -80,6 +80,13 @@ describe('VAULT_AGENT_ADDR', () => {
     })
   })
 
+  it('is asked as a client, too, whether the server behind it is sealed', async () => {
+    const vault = await vaultWithKey()
+    const agent = await startAgent(vault.url, vault.rootToken)
+    vault.seal()
+    expect(await read(await connect({}, {VAULT_AGENT_ADDR: agent.url, VAULT_MAX_RETRIES: '0'}))).toBe('VAULT_SEALED')
+  })
+
   it('is asked to log in where the settings say so', async () => {
     const vault = await vaultWithKey()
     const api = rootApi(vault)

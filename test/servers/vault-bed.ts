@@ -8,7 +8,7 @@ import type {Provider} from '../../src/providers/provider.ts'
 import type {Bed, LoggedRead} from '../providers/contract.ts'
 import {connectTo, hostWith} from '../providers/hashicorp/bed.ts'
 import {type ConnectProxy, startConnectProxy} from '../providers/hashicorp/connect-proxy.ts'
-import {type Front, startFront} from './front.ts'
+import {type Front, startFront} from '../support/front.ts'
 import {openToxicWay} from './toxiproxy.ts'
 
 /**

@@ -32,10 +32,11 @@ export async function startFront(target: string): Promise<Front> {
       inFlight -= 1
     })
     const {method = '', headers, url: path = ''} = incoming
-    let body = ''
-    incoming.on('data', (bytes: Buffer) => (body += bytes.toString()))
+    const chunks: Buffer[] = []
+    incoming.on('data', (bytes: Buffer) => chunks.push(bytes))
     incoming.on('end', () => {
-      log.push({method, path, headers, body, inFlight: now})
+      const body = Buffer.concat(chunks)
+      log.push({method, path, headers, body: body.toString(), inFlight: now})
       const outgoing = request(`${target}${path}`, {method, headers}, (answer) => {
         const say = (): void => {
           response.writeHead(answer.statusCode ?? 502, answer.headers)

@@ -14,7 +14,9 @@ export type ServiceFake = Omit<AwsFake, 'put' | 'forbid'> & {
   readonly forbid: (name: string) => void
 }
 
-type CommonBed = Required<Omit<Bed, 'seedBinary' | 'disable' | 'remove' | 'destroy' | 'largest' | 'badName' | 'logins'>>
+export type CommonBed = Required<
+  Omit<Bed, 'seedBinary' | 'disable' | 'remove' | 'destroy' | 'largest' | 'badName' | 'logins'>
+>
 
 /** Leaves the access keys of the fakes in the environment. */
 export function logInByKeys(): void {

@@ -8,8 +8,8 @@ import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {account} from '../../fakes/aws.ts'
-import {serverCertificate} from '../../fakes/certificate.ts'
 import {ref, signal} from '../aws-asking.ts'
+import {commonSituations} from '../aws-situations.ts'
 import {everythingOf} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {connect, start} from './asking.ts'
@@ -118,44 +118,13 @@ const situations: Readonly<Record<string, Situation>> = {
     bed.fake.fail({type: 'ValidationException', message: 'Parameter name must be a fully qualified name.'}, Infinity)
     return reading()
   },
-  'BAD_REQUEST: the SDK can make no request of it': (bed) => {
-    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true')
-    return reading({endpoint_url: bed.fake.url})
-  },
   'BAD_REQUEST: writing over one that is not encrypted': (bed) => {
     bed.fake.put(key, 'value', {...eu, type: 'String'})
     return writing('any')
   },
   'BAD_REQUEST: writing to another account': () =>
     writing('any', 'arn:aws:ssm:eu-west-1:210987654321:parameter/shared/key'),
-  'BAD_RESPONSE: a web page in between': (bed) => {
-    bed.fake.answer(200, 'text/html', '<html>Welcome to the guest network</html>')
-    return reading()
-  },
-  'THROTTLED: after several tries': (bed) => {
-    bed.fake.fail({type: 'ThrottlingException', message: 'Rate exceeded'}, Infinity)
-    return reading()
-  },
-  'THROTTLED: a longer wait than a call may take': (bed) => {
-    bed.fake.fail({type: 'ThrottlingException', retryAfterSeconds: 600}, Infinity)
-    return reading()
-  },
-  'SERVICE_ERROR: an outage': (bed) => {
-    bed.fake.fail({type: 'InternalServerError', status: 500}, Infinity)
-    return reading()
-  },
-  'UNREACHABLE: nobody listens': () => {
-    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1')
-    return reading()
-  },
-  'TLS_REFUSED: a certificate that nobody trusts': async (bed) => {
-    const port = await bed.fake.listenTls(await serverCertificate(['localhost']))
-    return reading({endpoint_url: `https://127.0.0.1:${port}`})
-  },
-  'TIMEOUT: a silent service': (bed) => {
-    bed.fake.silence()
-    return reading({}, {callTimeoutMs: 1000})
-  },
+  ...commonSituations(reading),
 }
 
 it.each(Object.entries(situations))('%s', async (title, provoke) => {

@@ -5,9 +5,9 @@ import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {account, exampleCredentials} from '../../fakes/aws.ts'
-import {serverCertificate} from '../../fakes/certificate.ts'
 import {ref, signal} from '../aws-asking.ts'
 import {startConnectProxy} from '../aws-connect-proxy.ts'
+import {commonSituations} from '../aws-situations.ts'
 import {everythingOf} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {connect, start} from './asking.ts'
@@ -210,30 +210,6 @@ const situations: Readonly<Record<string, Situation>> = {
     bed.fake.fail({type: 'InvalidParameterException', message: 'The parameter name or value is invalid.'}, Infinity)
     return reading()
   },
-  'BAD_REQUEST: the SDK can make no request of it': (bed) => {
-    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true')
-    return reading({endpoint_url: bed.fake.url})
-  },
-  'BAD_RESPONSE: a web page in between': (bed) => {
-    bed.fake.answer(200, 'text/html', '<html>Welcome to the guest network</html>')
-    return reading()
-  },
-  'THROTTLED: after several tries': (bed) => {
-    bed.fake.fail({type: 'ThrottlingException', message: 'Rate exceeded'}, Infinity)
-    return reading()
-  },
-  'THROTTLED: a longer wait than a call may take': (bed) => {
-    bed.fake.fail({type: 'ThrottlingException', retryAfterSeconds: 600}, Infinity)
-    return reading()
-  },
-  'SERVICE_ERROR: an outage': (bed) => {
-    bed.fake.fail({type: 'InternalServiceError', status: 500}, Infinity)
-    return reading()
-  },
-  'UNREACHABLE: nobody listens': () => {
-    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1')
-    return reading()
-  },
   'UNREACHABLE: the portal of single sign-on': async (bed) => {
     await bed.writeConfig(sso)
     await ssoToken(bed)
@@ -242,19 +218,12 @@ const situations: Readonly<Record<string, Situation>> = {
   },
   'UNREACHABLE: a proxy that wants a login': () => throughProxy({login: 'ada:hunter2-myapp'}),
   'UNREACHABLE: a proxy that lets nobody through': () => throughProxy({status: 403}),
-  'TLS_REFUSED: a certificate that nobody trusts': async (bed) => {
-    const port = await bed.fake.listenTls(await serverCertificate(['localhost']))
-    return reading({endpoint_url: `https://127.0.0.1:${port}`})
-  },
-  'TIMEOUT: a silent service': (bed) => {
-    bed.fake.silence()
-    return reading({}, {callTimeoutMs: 1000})
-  },
   'TIMEOUT: a login that takes too long': async (bed) => {
     await logInByWebIdentity(bed)
     bed.fake.silence()
     return reading({}, {callTimeoutMs: 1000})
   },
+  ...commonSituations(reading),
 }
 
 function logOut(): void {

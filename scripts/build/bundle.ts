@@ -1,8 +1,9 @@
 import {globSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 
-import {build, type Metafile, type Plugin} from 'esbuild'
+import {build, type BuildOptions, type Metafile, type Plugin} from 'esbuild'
 
+import {joinChunks, type Stage} from './join-chunks.ts'
 import {publishedPackageJson} from './published-package-json.ts'
 
 /**
@@ -21,8 +22,20 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
     'src/cli/json-schema-worker.ts',
     ...globSync('src/commands/**/*.ts', {cwd: root}).toSorted(),
   ]
-  const {metafile} = await build({
+  const options: BuildOptions & {readonly absWorkingDir: string} = {
     absWorkingDir: root,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22.18',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    // Else a pattern becomes `new RegExp`, which is parsed when it is loaded (all emoji: 19 ms), not when it is used.
+    supported: {'regexp-set-notation': true, 'regexp-unicode-property-escapes': true},
+    sourcemap: false,
+    logLevel: 'warning',
+  }
+  const bundled = await build({
+    ...options,
     entryPoints: files.map((file) => ({
       in: file,
       out: file.replace(/^src[\\/](?:cli[\\/])?/, '').replace(/\.ts$/, ''),
@@ -30,74 +43,48 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
     outdir,
     bundle: true,
     splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node22.18',
+    write: false,
     // The ES module of a package where it has one: smaller, since what isn't used of it stays out.
     mainFields: ['module', 'main'],
-    minifyWhitespace: true,
-    minifySyntax: true,
-    // Else a pattern becomes `new RegExp`, which is parsed when it is loaded (all emoji: 19 ms), not when it is used.
-    supported: {'regexp-set-notation': true, 'regexp-unicode-property-escapes': true},
-    sourcemap: false,
     metafile: true,
     chunkNames: 'chunks/[name]-[hash]',
-    // CommonJS packages inside an ES module bundle look for these.
-    banner: {
-      js: [
-        "import {createRequire as __createRequire} from 'node:module';",
-        'const require = __createRequire(import.meta.url);',
-        'const __filename = import.meta.filename;',
-        'const __dirname = import.meta.dirname;',
-      ].join('\n'),
-    },
-    plugins: [ownPackageJson(root), lazyBuiltins, lazySegmenters, proxyOfGaxios, withoutUnusedProtos],
-    logLevel: 'warning',
+    plugins: [ownPackageJson(root), lazySegmenters, lazyRequires, proxyOfGaxios, withoutUnusedProtos],
   })
-  return metafile
+  return joinChunks(bundled, stages, options)
 }
 
-/**
- * An `import` of one of Node's own modules reads each of its exports at once, lazy ones as well: `node:http` loads undici
- * (30 ms), `node:crypto` its web half, `node:process` opens standard input. `require` leaves them until somebody asks.
- */
-const lazyBuiltins: Plugin = {
-  name: 'lazy-builtins',
-  setup: (bundler) => {
-    const namespaces = {'import-statement': 'builtin', 'dynamic-import': 'builtin-later'} as const
-    bundler.onResolve({filter: /^(?:node:)?(?:http|https|crypto|process)$/}, ({path, kind}) => {
-      const name = path.replace('node:', '')
-      return kind in namespaces ? {path: name, namespace: namespaces[kind as keyof typeof namespaces]} : undefined
-    })
-    bundler.onLoad({filter: /./, namespace: 'builtin'}, ({path}) => {
-      return {contents: `module.exports = require('node:${path}')`, loader: 'js'}
-    })
-    // A chunk made of that would have a default export alone.
-    bundler.onLoad({filter: /./, namespace: 'builtin-later'}, ({path}) => {
-      const exported = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(`node:${path}`)))
-      const names = exported.filter(([, one]) => 'value' in one).map(([name]) => name)
-      return {
-        contents: `const whole = require('node:${path}')\nexport default whole\nexport const {${names.join()}} = whole`,
-        loader: 'js',
-      }
-    })
-  },
-}
+const aws = ['src/providers/aws/index.ts', 'node_modules/@aws-sdk/client-secrets-manager/dist-es/index.js']
+const awsSsm = ['src/providers/aws-ssm/index.ts', 'node_modules/@aws-sdk/client-ssm/dist-es/index.js']
+
+/** What a run loads, in order: the program with its main command, then one provider with its SDK. */
+const stages: readonly Stage[] = [
+  {name: 'common', ways: [['src/cli/start.ts']]},
+  {name: 'program', ways: [['src/cli/main.ts', 'src/commands/sync.ts']]},
+  {name: 'aws-sdk', ways: [aws, awsSsm]},
+  {name: 'aws-secrets-manager', ways: [aws]},
+  {name: 'aws-parameter-store', ways: [awsSsm]},
+]
 
 /**
- * What measures text asks for the rules of all scripts of the world when it is loaded (10 ms each): here when it first needs
- * them.
+ * What measures text asks for the rules of all scripts of the world when it is loaded (10 ms each), and for a list of all
+ * emoji when a pattern that names it is only written down (15 ms, V8 reads the pattern then). Here when it first needs them,
+ * which for ASCII and the lines of a frame is never: each is a character of its own, and one column wide
+ * (https://www.unicode.org/Public/UNIDATA/EastAsianWidth.txt has the lines as ambiguous or neutral).
  */
+const simpleText = String.raw`/^[\u0020-\u007E\u2500-\u257F]*$/`
 const eagerSegmenter = /^const (\w+) = new Intl\.Segmenter\((.*)\);$/m
-const lazySegmenter = 'let $1Made; const $1 = {segment: (text) => ($1Made ??= new Intl.Segmenter($2)).segment(text)};'
-
-/**
- * string-width asks for a list of all emoji at the first character beyond ASCII (15 ms), such as the frame of the summary
- * has. Lines of a frame are one column wide: https://www.unicode.org/Public/UNIDATA/EastAsianWidth.txt has them as ambiguous
- * or neutral.
- */
+const lazySegmenter = [
+  'let $1Made;',
+  'const $1 = {segment: (text) => {',
+  `  if (!${simpleText}.test(text)) return ($1Made ??= new Intl.Segmenter($2)).segment(text);`,
+  '  const containing = (index) => ({segment: text[index], index, input: text});',
+  '  return {containing, [Symbol.iterator]: () => Array.from(text, (_, index) => containing(index)).values()};',
+  '}};',
+].join('\n')
+const eagerEmoji = /^const (\w+) = (\/.*\\p\{(?:RGI_Emoji|Emoji_Presentation)\}.*\/v);$/m
+const lazyEmoji = 'const $1 = {test: (text) => $2.test(text)};'
 const asciiOnly = String.raw`if (/^[\u0020-\u007E]*$/.test(string))`
-const asciiOrFrame = String.raw`if (/^[\u0020-\u007E]*$/.test(string) || (ambiguousIsNarrow && /^[\u0020-\u007E\u2500-\u257F]*$/.test(string)))`
+const simpleOnly = `if (${simpleText}.test(string) && (ambiguousIsNarrow || !/[^ -~]/.test(string)))`
 
 const lazySegmenters: Plugin = {
   name: 'lazy-segmenters',
@@ -108,10 +95,37 @@ const lazySegmenters: Plugin = {
       // oclif's older ones are other programs.
       if (!text.includes('Intl.Segmenter')) return undefined
       const isWidth = path.includes('string-width')
-      if (!eagerSegmenter.test(text) || (isWidth && !text.includes(asciiOnly)))
+      const hasEmoji = isWidth || path.includes('slice-ansi')
+      if (!eagerSegmenter.test(text) || (hasEmoji && !eagerEmoji.test(text)) || (isWidth && !text.includes(asciiOnly)))
         throw new Error(`${path} is not as expected: look at lazySegmenters`)
-      const lazy = text.replace(eagerSegmenter, lazySegmenter)
-      return {contents: isWidth ? lazy.replace(asciiOnly, () => asciiOrFrame) : lazy, loader: 'js'}
+      const contents = text
+        .replace(eagerSegmenter, lazySegmenter)
+        .replace(eagerEmoji, lazyEmoji)
+        .replace(asciiOnly, () => simpleOnly)
+      return {contents, loader: 'js'}
+    })
+  },
+}
+
+/**
+ * oclif asks for all its parts at once; most serve help, plugins and autocompletion, and take longer to load than a command
+ * line takes to parse. Here each is loaded when it is first used: what TypeScript made of `import {a} from './b'` is used as
+ * `b_1.a` wherever it stands.
+ */
+const lazyRequires: Plugin = {
+  name: 'lazy-requires',
+  setup: (bundler) => {
+    const required = /^const (\w+_\d+) = ((?:__importDefault|__importStar)\()?require\((".+?")\)\)?;$/gm
+    bundler.onLoad({filter: /@oclif[\\/]core[\\/]lib[\\/].*\.js$/}, ({path}) => {
+      const text = readFileSync(path, 'utf8')
+      const contents = Array.from(text.matchAll(required)).reduce((code, [line, name = '', wrap, module]) => {
+        const uses = new RegExp(`(?<![.\\w])${name}\\b(?=(\\.)?)`, 'g')
+        const rest = code.replace(line, '')
+        if (Array.from(rest.matchAll(uses)).some(([, dot]) => dot === undefined)) return code
+        const value = wrap === undefined ? `require(${module})` : `${wrap}require(${module}))`
+        return `let ${name}Loaded; const ${name} = {get of() { return (${name}Loaded ??= ${value}) }};\n${rest.replaceAll(uses, `${name}.of`)}`
+      }, text)
+      return {contents: text.startsWith('"use strict"') ? `"use strict";${contents}` : contents, loader: 'js'}
     })
   },
 }

@@ -1,4 +1,5 @@
 import packageJson from '../../package.json' with {type: 'json'}
+import {keepCompiledCode} from './compile-cache.ts'
 
 /** Entry of the built program: `dist/start.js`, with the commands, their manifest and their help beside it. */
 const argv = process.argv.slice(2)
@@ -7,7 +8,6 @@ const platform = `${process.platform}-${process.arch} node-${process.version}`
 // oclif takes 50 ms to say what is known since the build.
 const prepared = await preparedAnswer(argv)
 if (prepared === undefined) {
-  const {keepCompiledCode} = await import('./compile-cache.ts')
   keepCompiledCode(process.env)
   const {main} = await import('./main.ts')
   void main(argv, {

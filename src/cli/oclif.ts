@@ -1,0 +1,20 @@
+import {Config} from '@oclif/core/config'
+import {run} from '@oclif/core/run'
+
+import type {Layout} from './main.ts'
+
+/** oclif, ready to run a command line: it knows every command, their help, and what was most likely meant. */
+export async function loadOclif({root, packageJson}: Layout): Promise<{
+  /** What can be run, words separated by spaces. */
+  readonly commands: readonly string[]
+  readonly run: (argv: readonly string[]) => Promise<void>
+}> {
+  // We have no plugins; oclif would look for some in the home directory, and warn where that is closed to us.
+  const config = await Config.load({root, pjson: packageJson as never, userPlugins: false, devPlugins: false})
+  return {
+    commands: config.commandIDs.map((id) => id.replaceAll(':', ' ')),
+    run: async (argv) => {
+      await run([...argv], config)
+    },
+  }
+}

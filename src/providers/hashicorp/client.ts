@@ -21,6 +21,8 @@ type CallOptions = {
   readonly repeatable?: boolean
   /** Waits for no turn: the last word at the end of a run has no time for it. */
   readonly atOnce?: boolean
+  /** Told where others may get the same answer from an agent. */
+  readonly onKept?: () => void
 }
 
 /** Vault's API as far as we use it; every answer of Vault's own comes back as it is, whatever its status. */
@@ -39,6 +41,7 @@ type Options = {
   readonly signal: AbortSignal
   readonly repeatable?: boolean
   readonly atOnce?: boolean
+  readonly onKept?: () => void
 }
 
 /** How often one call is made again, unless VAULT_MAX_RETRIES says it. Vault's own client does it twice. */
@@ -80,7 +83,16 @@ export async function makeClient(
   const {default: nodeVault} = await import('node-vault')
   const {url, place, retries = defaultRetries} = vault
 
-  async function send({method, uri, headers, json, signal, repeatable = method === 'GET', atOnce = false}: Options) {
+  async function send({
+    method,
+    uri,
+    headers,
+    json,
+    signal,
+    repeatable = method === 'GET',
+    atOnce = false,
+    onKept,
+  }: Options) {
     // An agent may take no request without this header, which no web page can send.
     const marked = {...headers, 'X-Vault-Request': 'true'}
     const request = {method, url: new URL(uri), headers: marked, ...(json !== undefined && {json}), signal}
@@ -89,6 +101,7 @@ export async function makeClient(
       return http.send(request)
     })
     if (answer.status >= 300 && answer.status < 400) throw redirectError(answer.location, request.url, place)
+    if (answer.isKept) onKept?.()
     // node-vault takes any answer for good if this path looks like that of its health check, and a secret's may.
     return {statusCode: answer.status, body: answer.body, request: {path: ''}}
   }
@@ -151,8 +164,9 @@ export async function makeClient(
 }
 
 /** What node-vault hands on with a request. The token goes with each, so that one may follow another. */
-const requestOf = ({signal, token, repeatable, atOnce}: CallOptions) => ({
+const requestOf = ({signal, token, repeatable, atOnce, onKept}: CallOptions) => ({
   signal,
+  ...(onKept !== undefined && {onKept}),
   ...(atOnce !== undefined && {atOnce}),
   ...(repeatable !== undefined && {repeatable}),
   ...(token !== undefined && {headers: {'X-Vault-Token': token.reveal()}}),

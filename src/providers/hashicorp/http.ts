@@ -21,6 +21,8 @@ export type HttpAnswer = {
   readonly body: unknown
   readonly location: string | undefined
   readonly retryAfterMs: number | undefined
+  /** An agent keeps this answer for whoever asks the same, or has kept it from before. */
+  readonly isKept: boolean
 }
 
 export type Http = {
@@ -94,6 +96,8 @@ export function makeHttp(options: {
         body: parsed(text),
         location: response.headers.location,
         retryAfterMs: millisecondsOf(response.headers['retry-after']),
+        // These words alone are those of Vault's agent.
+        isKept: ['HIT', 'MISS'].includes(String(response.headers['x-cache'])),
       }
     },
     close() {

@@ -40,10 +40,20 @@ async function vaultWithKey() {
   return vault
 }
 
+/** Settings and variables of an AppRole that may read. */
+async function appRoleOf(vault: Parameters<typeof rootApi>[0]) {
+  const api = rootApi(vault)
+  await writePolicy(api, 'myapp-read', [{path: 'secret/*', capabilities: ['read']}])
+  const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-read'], token_ttl: '10m'})
+  return {settings: {auth: 'approle', role_id: roleId}, env: {VAULT_SECRET_ID: await secretId()}}
+}
+
 describe('VAULT_AGENT_ADDR', () => {
   it('gets the requests, and lends its login to who has no token', async () => {
     const vault = await vaultWithKey()
-    const agent = await startAgent(vault.url, vault.addToken({rules: [{path: 'secret/*', capabilities: ['read']}]}))
+    const agent = await startAgent(vault.url, {
+      lent: vault.addToken({rules: [{path: 'secret/*', capabilities: ['read']}]}),
+    })
     const provider = await connect({url: 'https://nobody.invalid'}, {VAULT_AGENT_ADDR: agent.url})
     expect(provider.place).toBe(`HashiCorp Vault agent ${agent.url} mount secret`)
     expect(await provider.whoami(new AbortController().signal)).toEqual({
@@ -57,7 +67,7 @@ describe('VAULT_AGENT_ADDR', () => {
 
   it('and BAO_AGENT_ADDR get the token that is there', async () => {
     const vault = await vaultWithKey()
-    const agent = await startAgent(vault.url, 'nobody-asks-for-this')
+    const agent = await startAgent(vault.url, {lent: 'nobody-asks-for-this'})
     for (const [env, over] of [
       [{VAULT_AGENT_ADDR: agent.url, VAULT_TOKEN: vault.rootToken}, {}],
       [{BAO_AGENT_ADDR: agent.url, BAO_TOKEN: vault.rootToken, VAULT_TOKEN: 'of another server'}, {}],
@@ -82,35 +92,47 @@ describe('VAULT_AGENT_ADDR', () => {
 
   it('is asked as a client, too, whether the server behind it is sealed', async () => {
     const vault = await vaultWithKey()
-    const agent = await startAgent(vault.url, vault.rootToken)
+    const agent = await startAgent(vault.url, {lent: vault.rootToken})
     vault.seal()
     expect(await read(await connect({}, {VAULT_AGENT_ADDR: agent.url, VAULT_MAX_RETRIES: '0'}))).toBe('VAULT_SEALED')
   })
 
   it('is asked to log in where the settings say so', async () => {
     const vault = await vaultWithKey()
-    const api = rootApi(vault)
-    await writePolicy(api, 'myapp-read', [{path: 'secret/*', capabilities: ['read']}])
-    const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-read']})
+    const {settings, env} = await appRoleOf(vault)
     const agent = await startAgent(vault.url)
-    const env = {VAULT_AGENT_ADDR: agent.url, VAULT_SECRET_ID: await secretId()}
-    expect(await read(await connect({auth: 'approle', role_id: roleId}, env))).toBe('found the value')
+    expect(await read(await connect(settings, {...env, VAULT_AGENT_ADDR: agent.url}))).toBe('found the value')
     // Logged in, read, given back.
     expect(agent.came).toHaveLength(3)
   })
+
+  it.each(['VAULT_AGENT_ADDR', 'VAULT_ADDR'])(
+    'as %s that keeps logins gets none back: another run has the same one',
+    async (name) => {
+      const vault = await vaultWithKey()
+      const {settings, env} = await appRoleOf(vault)
+      const agent = await startAgent(vault.url, {caches: true})
+      const [one, other] = await Promise.all([1, 2].map(() => connect(settings, {...env, [name]: agent.url})))
+      const readings = async (provider: Provider) => (await readAll(provider, [ref])).map(gist)
+      expect([await readings(one!), await readings(other!)]).toEqual([['found the value'], ['found the value']])
+      await one!.close()
+      expect(await readings(other!)).toEqual(['found the value'])
+      await other!.close()
+      const ofLogins = vault.log.map(({path}) => path).filter((path) => /login$|revoke/.test(path))
+      expect(ofLogins).toEqual(['auth/approle/login'])
+    },
+  )
 })
 
 const lacks = vaultBinary === undefined ? ` (skipped: ${whyNoVault})` : ''
 
 it.skipIf(vaultBinary === undefined)(
-  `a proxy of Vault's own lends its login, and takes requests from nobody but clients${lacks}`,
+  `a proxy of Vault's own lends its login, takes requests from clients only, and gets no login back${lacks}`,
   async () => {
     const vault = await startRealVault(vaultBinary ?? '')
     const directory = mkdtempSync(join(tmpdir(), 'envdrift-agent-'))
-    const api = rootApi(vault)
     await vault.put('secret', ref.name, {value: 'the value'})
-    await writePolicy(api, 'myapp-read', [{path: 'secret/*', capabilities: ['read']}])
-    const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-read']})
+    const {settings, env} = await appRoleOf(vault)
     const port = await freePort()
     const write = (name: string, text: string): string => {
       writeFileSync(join(directory, name), text)
@@ -120,9 +142,10 @@ it.skipIf(vaultBinary === undefined)(
       'proxy.hcl',
       `vault { address = "${vault.url}" }
 auto_auth { method "approle" { config = {
-  role_id_file_path   = ${write('role-id', roleId)}
-  secret_id_file_path = ${write('secret-id', await secretId())}
+  role_id_file_path   = ${write('role-id', settings.role_id)}
+  secret_id_file_path = ${write('secret-id', env.VAULT_SECRET_ID)}
 } } }
+cache {}
 api_proxy { use_auto_auth_token = true }
 listener "tcp" {
   address                = "127.0.0.1:${port}"
@@ -152,5 +175,10 @@ listener "tcp" {
     expect((await fetch(`${url}/v1/secret/data/${ref.name}`)).status).toBe(412)
     expect(await read(await connect({}, {VAULT_AGENT_ADDR: url}))).toBe('found the value')
     expect(await read(await connect({}, {VAULT_AGENT_ADDR: url, VAULT_TOKEN: 'nobodys-token'}))).toBe('FORBIDDEN')
+    const [one, other] = await Promise.all([1, 2].map(() => connect(settings, {...env, VAULT_AGENT_ADDR: url})))
+    for (const provider of [one!, other!])
+      expect((await readAll(provider, [ref])).map(gist)).toEqual(['found the value'])
+    await one!.close()
+    expect(await read(other!)).toBe('found the value')
   },
 )

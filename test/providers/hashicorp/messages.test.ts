@@ -254,7 +254,7 @@ when('FORBIDDEN: in a namespace', ({vault, readInRun}) =>
   readInRun({namespace: 'team1'}, {VAULT_TOKEN: vault.addToken({rules: []})}),
 )
 when('FORBIDDEN: the login of an agent', async ({vault, words}) => {
-  const agent = await startAgent(vault.url, vault.addToken({rules: []}))
+  const agent = await startAgent(vault.url, {lent: vault.addToken({rules: []})})
   words.set(agent.url, 'http://AGENT')
   const host = hostWith({VAULT_AGENT_ADDR: agent.url})
   return failureInSync(ref(), () => connectTo(vault.url, host, {}, {url: 'user'}))

@@ -39,13 +39,19 @@ export function loginWith(settings: LoginSettings, tools: Omit<Tools, 'signal'>)
     signal.throwIfAborted()
     sending.onSend()
     const sent = performance.now()
+    let isShared = false
     // A login may be made twice: its first token ends by itself. A standby that lags behind answers 412.
     const answer = await tools.client.post(`auth/${encoded(mount)}/${path}`, body, {
       signal: sending.signal,
       repeatable: true,
+      onKept: () => {
+        isShared = true
+      },
     })
     const auth = authOf(answer.body, sent)
-    if (answer.status === 200 && auth !== undefined) return {...auth, from, method, mount}
+    if (answer.status === 200 && auth !== undefined)
+      // An agent gives one login to all who log in alike: giving it back would end theirs, too.
+      return {...auth, revocable: auth.revocable && !isShared, from, method, mount}
     const attempt = {method, mount, from, place: tools.place}
     if (answer.status === 200 && wantsSecondFactor(answer.body)) throw secondFactor(attempt)
     throw loginRefusal(answer, {...attempt, secrets: credentials.secrets})

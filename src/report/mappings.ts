@@ -1,10 +1,9 @@
-import {relative, sep} from 'node:path'
-
 import type {EnvdriftError} from '../core/errors.ts'
 import {writtenName} from '../core/mapping.ts'
 import type {Mapping} from '../core/plan.ts'
 import {errorDocument, reasonOf, shownMessage, worstReason, type Output, type Result} from '../core/report.ts'
 import {printable} from '../core/text.ts'
+import {shownPath} from './shown-path.ts'
 
 /** What `envdrift mappings` has found out. */
 export type MappingsReport = {
@@ -40,7 +39,7 @@ function lines({rows, base}: MappingsReport, quiet: boolean, width: number): rea
     .filter(({error}) => !quiet || error !== undefined)
     .map(({mapping, origin, error}) => ({
       columns: [
-        printable(mapping.envFile === undefined ? `${mapping.folderPath}/` : shown(mapping.envFile, base)),
+        mapping.envFile === undefined ? printable(`${mapping.folderPath}/`) : shownPath(mapping.envFile, base),
         mapping.key,
         printable(writtenName(mapping.ref)),
         printable(mapping.ref.vault),
@@ -66,16 +65,14 @@ function lines({rows, base}: MappingsReport, quiet: boolean, width: number): rea
 
 const arrow = (suggestion: string): string => `    → ${printable(suggestion)}`
 
-const shown = (path: string, base: string): string => relative(base, path).split(sep).join('/')
-
 const document = ({config, base, total, rows}: MappingsReport): Readonly<Record<string, unknown>> => ({
   config: printable(config),
   base: printable(base),
   total,
   mappings: rows.map(({mapping, origin, error}) => ({
     folder: printable(mapping.folderPath),
-    envFile: mapping.envFile === undefined ? null : printable(shown(mapping.envFile, base)),
-    keysFile: printable(shown(mapping.keysFile, base)),
+    envFile: mapping.envFile === undefined ? null : shownPath(mapping.envFile, base),
+    keysFile: shownPath(mapping.keysFile, base),
     key: mapping.key,
     secret: printable(writtenName(mapping.ref)),
     vault: printable(mapping.ref.vault),

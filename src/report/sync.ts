@@ -14,7 +14,10 @@ import {wrapped} from './wrapped.ts'
 /** What `envdrift sync` prints, and its `--json` document (schema: docs/schemas/sync.schema.json). */
 export const syncResult = (report: SyncReport): Result => ({
   reason: exitReasonOf(report),
-  document: document(report),
+  // Of thousands of rows, it is made only for who wants it.
+  get document() {
+    return document(report)
+  },
   outputs: async (style) => [
     ...sharedErrors(report, style),
     ...rows(report, style),
@@ -32,13 +35,17 @@ function rows(report: SyncReport, style: Style): readonly Output[] {
   for (const {mapping} of outcomes) uses.set(mapping.folderPath, (uses.get(mapping.folderPath) ?? 0) + 1)
   const explained = new Set(sharedOf(outcomes).keys())
   const manyVaults = new Set(outcomes.map(({mapping}) => mapping.ref.vault)).size > 1
-  return outcomes
+  const texts = outcomes
     .filter((outcome) => !style.quiet || isBad(outcome))
-    .map((outcome) => ({
-      to: 'stdout',
-      text: row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, explained}),
-    }))
+    .map((outcome) => row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, explained}))
+  return Array.from({length: Math.ceil(texts.length / rowsAtOnce)}, (_, turn) => ({
+    to: 'stdout',
+    text: texts.slice(turn * rowsAtOnce, (turn + 1) * rowsAtOnce).join(''),
+  }))
 }
+
+/** So many rows are written together: each write is a call of the system. */
+const rowsAtOnce = 100
 
 type Around = {
   readonly style: Style

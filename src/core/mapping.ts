@@ -19,11 +19,10 @@ export const refId = ({vault, name, version = '', field}: SecretRef): string =>
   JSON.stringify([vault, name, version, ...(field === undefined ? [] : [field])])
 
 /** The secret that holds the field, whole. */
-export const wholeSecret = ({vault, name, version}: SecretRef): SecretRef => ({
-  vault,
-  name,
-  ...(version === undefined ? {} : {version}),
-})
+export function wholeSecret(ref: SecretRef): SecretRef {
+  const {field: _, ...whole} = ref
+  return ref.field === undefined ? ref : whole
+}
 
 /** The name as a configuration writes it: `team/app#auth`. */
 export const writtenName = ({name, field}: SecretRef): string => (field === undefined ? name : `${name}#${field}`)

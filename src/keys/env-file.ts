@@ -1,7 +1,7 @@
 import {EnvdriftError} from '../core/errors.ts'
 import type {KeyName} from '../core/mapping.ts'
 import {printable} from '../core/text.ts'
-import {scanAssignments} from './assignments.ts'
+import {scanAssignments, type Assignment} from './assignments.ts'
 import {ciphertextPrefix} from './curve.ts'
 import {publicKeyName} from './key-name.ts'
 
@@ -37,17 +37,18 @@ export type EnvFileScan = {
  * pull request must not switch the check off.
  */
 export function scanEnvFile(text: string): EnvFileScan {
-  const publicKeys: PublicKeyLine[] = []
-  const encrypted: EncryptedLine[] = []
-  const plain: string[] = []
-  let sops = false
-  for (const {name, value, line} of scanAssignments(text)) {
-    sops ||= name.startsWith('sops_') || value.startsWith('ENC[')
-    if (isPublicKeyName(name)) publicKeys.push({name, value, line})
-    else if (value.startsWith(ciphertextPrefix)) encrypted.push({name, ciphertext: value, line})
-    else if (!isMeantPlain(name, value)) plain.push(name)
-  }
-  return {publicKeys, encrypted, plain, sops: sops && publicKeys.length === 0 && encrypted.length === 0}
+  const all = scanAssignments(text)
+  const variables = all.filter(({name}) => !isPublicKeyName(name))
+  const isEncrypted = ({value}: Assignment): boolean => value.startsWith(ciphertextPrefix)
+  const publicKeys = all
+    .filter(({name}) => isPublicKeyName(name))
+    .map(({name, value, line}): PublicKeyLine => ({name, value, line}))
+  const encrypted = variables
+    .filter(isEncrypted)
+    .map(({name, value, line}): EncryptedLine => ({name, ciphertext: value, line}))
+  const plain = variables.filter((one) => !isEncrypted(one) && !isMeantPlain(one.name, one.value)).map(({name}) => name)
+  const saysSops = all.some(({name, value}) => name.startsWith('sops_') || value.startsWith('ENC['))
+  return {publicKeys, encrypted, plain, sops: saysSops && publicKeys.length === 0 && encrypted.length === 0}
 }
 
 function isMeantPlain(name: string, value: string): boolean {

@@ -200,7 +200,8 @@ async function resolveExisting(path: string, within: string | undefined): Promis
     throw unreadable(path, error)
   }
   checkWithin(path, target, within)
-  return target
+  // One text in memory where both are the same.
+  return target === path ? path : target
 }
 
 /** @returns where a file that isn't there yet will lie. */

@@ -7,7 +7,7 @@ import {withKey} from '../keys/keys-file.ts'
 import {judgeAgain, type Judgement} from './judge.ts'
 import type {SyncPorts} from './ports.ts'
 
-/** An order, together with what it was decided from; `judgement` is missing where there was nothing to judge. */
+/** An order, together with what it was decided from; `judgement` is missing where there was nothing to judge, or nothing is left to do. */
 export type Order = {readonly action: Action; readonly judgement: Judgement | undefined}
 
 /** How often a keys file that changes under our hands is planned anew. Source: design rule 4. */

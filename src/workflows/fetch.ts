@@ -30,38 +30,31 @@ const hintsMs = 10_000
 export async function readVaults(refs: readonly SecretRef[], config: Config, ports: SyncPorts): Promise<Vaults> {
   const distinct = new Map(refs.map(wholeSecret).map((ref) => [refId(ref), ref]))
   const byVault = Map.groupBy(distinct.values(), ({vault}) => vault)
+  const total = distinct.size
   const answers = new Map<string, Fetched>()
   const providers = new Map<string, Provider>()
   const {signal, expire} = deadlineOf(config, ports)
   let hints: AbortSignal | undefined
-  const report = (): void => ports.progress(answers.size, distinct.size, 'secrets read')
+  const note = (answer: Fetched): void => {
+    answers.set(refId(answer.ref), answer)
+    ports.progress(answers.size, total, 'secrets read')
+  }
 
-  async function* readVault(name: string, ofVault: readonly SecretRef[]): AsyncIterable<Fetched> {
+  async function readVault(name: string, ofVault: readonly SecretRef[]): Promise<void> {
     const vault = config.vaults.get(name)
     if (vault === undefined) throw new TypeError(`no vault ${name} in the configuration`)
-    const open = new Map(ofVault.map((ref) => [refId(ref), ref]))
     try {
       const provider = await ports.connect(vault)
       providers.set(name, provider)
-      for await (const answer of provider.read(ofVault, signal)) {
-        open.delete(refId(answer.ref))
-        yield answer
-      }
+      for await (const answer of provider.read(ofVault, signal)) note(answer)
     } catch (error) {
       if (!(error instanceof EnvdriftError)) throw error
-      for (const ref of open.values()) yield {kind: 'failed', ref, error}
+      for (const ref of ofVault) if (!answers.has(refId(ref))) note({kind: 'failed', ref, error})
     }
   }
 
   try {
-    await Promise.all(
-      [...byVault].map(async ([name, ofVault]) => {
-        for await (const answer of readVault(name, ofVault)) {
-          answers.set(refId(answer.ref), answer)
-          report()
-        }
-      }),
-    )
+    await Promise.all([...byVault].map(([name, ofVault]) => readVault(name, ofVault)))
     ports.signal.throwIfAborted()
     await nameIdentity(answers, providers, ports)
   } catch (error) {
@@ -76,7 +69,7 @@ export async function readVaults(refs: readonly SecretRef[], config: Config, por
     provider: ({vault}) => providers.get(vault),
     hintSignal: () =>
       (hints ??= AbortSignal.any([ports.signal, AbortSignal.timeout(Math.min(hintsMs, config.runTimeoutMs))])),
-    close: () => closeAll(providers),
+    close: closing(providers),
   }
 }
 
@@ -99,6 +92,9 @@ function deadlineOf(
   const timer = setTimeout(() => deadline.abort(late), runTimeoutMs)
   return {signal: AbortSignal.any([ports.signal, deadline.signal]), expire: () => clearTimeout(timer)}
 }
+
+/** Made here, so that who keeps it until the end of a run keeps no answers. */
+const closing = (providers: ReadonlyMap<string, Provider>) => () => closeAll(providers)
 
 const closeAll = async (providers: ReadonlyMap<string, Provider>): Promise<void> => {
   await Promise.all([...providers.values()].map((provider) => provider.close()))

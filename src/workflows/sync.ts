@@ -28,30 +28,8 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
   const {files} = ports
   const located = await inTurns(config.mappings, (written) => locate(written, config, files))
   await refuseCollisions(located, config, files)
-  const mappings = located.flatMap((one) => (one.kind === 'ready' ? [one.mapping] : []))
-
-  // While vaults are asked, files are looked through.
-  const reading = readVaults(
-    mappings.map(({ref}) => ref),
-    config,
-    ports,
-  )
-  reading.catch(() => {})
-  const looking = Promise.all([
-    askGit(mappings, ports.git),
-    readKeysFiles(mappings, config, files),
-    lookThrough(located, config, ports),
-  ])
-  const [{tracked, warning: unignored}, keysFiles, coverage] = await looking.catch(async (error: unknown) => {
-    await reading.then(
-      ({close}) => close(),
-      () => {},
-    )
-    throw error
-  })
-  const vaults = await reading
+  const {orders, unignored, coverage, close} = await readAndDecide(located, config, options, ports)
   try {
-    const orders = await inTurns(located, (one) => orderOf(one, {tracked, keysFiles, vaults}, options))
     const actions = await answerQuestions(
       orders.map(({action}) => action),
       ports,
@@ -77,7 +55,49 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
       coverage,
     }
   } finally {
+    await close()
+  }
+}
+
+/** What the vaults hold and what lies on the disk, and an order for each mapping. */
+async function readAndDecide(
+  located: readonly Located[],
+  config: Config,
+  options: SyncOptions,
+  ports: SyncPorts,
+): Promise<{
+  readonly orders: readonly Order[]
+  readonly unignored: string | undefined
+  readonly coverage: Coverage | undefined
+  readonly close: Vaults['close']
+}> {
+  const mappings = located.flatMap((one) => (one.kind === 'ready' ? [one.mapping] : []))
+  // While vaults are asked, files are looked through.
+  const reading = readVaults(
+    mappings.map(({ref}) => ref),
+    config,
+    ports,
+  )
+  reading.catch(() => {})
+  const looking = Promise.all([
+    askGit(mappings, ports.git),
+    readKeysFiles(mappings, config, ports.files),
+    lookThrough(located, config, ports),
+  ])
+  const [{tracked, unignored}, keysFiles, coverage] = await looking.catch(async (error: unknown) => {
+    await reading.then(
+      ({close}) => close(),
+      () => {},
+    )
+    throw error
+  })
+  const vaults = await reading
+  try {
+    const orders = await inTurns(located, (one) => orderOf(one, {tracked, keysFiles, vaults}, options))
+    return {orders, unignored, coverage, close: vaults.close}
+  } catch (error) {
     await vaults.close()
+    throw error
   }
 }
 
@@ -119,7 +139,10 @@ async function orderOf(one: Located, {tracked, keysFiles, vaults}: Known, option
   if (keysText instanceof EnvdriftError) return fail(keysText)
   try {
     const judgement = await judge(one, keysText, vaults, {earlier: options.verify || !options.skipKeyMatch})
-    return {action: decide(judgement.finding, options), judgement}
+    const action = decide(judgement.finding, options)
+    // Nobody comes back to what is settled; a run of thousands of mappings keeps the rest only.
+    const isSettled = action.kind === 'fail' || (action.kind === 'skip' && action.reason.kind === 'in-sync')
+    return {action, judgement: isSettled ? undefined : judgement}
   } catch (error) {
     if (error instanceof EnvdriftError) return fail(error)
     throw error

@@ -15,7 +15,7 @@ export type GitVerdict = {
   /** No key is written into these: a private key in git's history is out for good. By keys file. */
   readonly tracked: ReadonlyMap<string, EnvdriftError>
   /** Which line .gitignore lacks, if it lacks one: a key that isn't ignored is one `git add .` away from being published. */
-  readonly warning: string | undefined
+  readonly unignored: string | undefined
 }
 
 /** Ask git of each repository once. A service may be a repository of its own, inside that of the configuration. */
@@ -25,7 +25,7 @@ export async function askGit(mappings: readonly Mapping[], git: Git): Promise<Gi
   const placed: Placed = Map.groupBy(keysFiles, (_, index) => repositories[index])
   const tracked = await refuseTracked(placed, git)
   const written = new Set(mappings.flatMap(({ephemeral, keysFile}) => (ephemeral ? [] : [keysFile])))
-  return {tracked, warning: await warnUnignored(placed, (file) => written.has(file) && !tracked.has(file), git)}
+  return {tracked, unignored: await unignoredAmong(placed, (file) => written.has(file) && !tracked.has(file), git)}
 }
 
 async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<string, EnvdriftError>> {
@@ -35,7 +35,7 @@ async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<stri
   return new Map(answers.flat().map(([keysFile, path]) => [keysFile, trackedError(path)]))
 }
 
-async function warnUnignored(
+async function unignoredAmong(
   placed: Placed,
   isMeant: (keysFile: string) => boolean,
   git: Git,

@@ -8,6 +8,7 @@ import type {Provider} from '../../src/providers/provider.ts'
 import type {Bed, LoggedRead} from '../providers/contract.ts'
 import {connectTo, hostWith} from '../providers/hashicorp/bed.ts'
 import {type ConnectProxy, startConnectProxy} from '../providers/hashicorp/connect-proxy.ts'
+import {makeToken, rootApi, writePolicy} from '../providers/hashicorp/root-api.ts'
 import {type Front, startFront} from '../support/front.ts'
 import {openToxicWay} from './toxiproxy.ts'
 
@@ -19,32 +20,22 @@ import {openToxicWay} from './toxiproxy.ts'
 export async function startVaultBed(protocol: 'http' | 'https'): Promise<Bed> {
   const {vault, toxiproxy} = runningServers(placeOf())
   const mount = `test-${randomUUID()}`
-  const rules: string[] = []
+  const api = rootApi(vault)
+  const rules: {readonly path: string; readonly capabilities: readonly string[]}[] = []
 
-  async function asRoot(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
-    const response = await fetch(`${vault.url}/v1/${path}`, {
-      method,
-      headers: {'x-vault-token': vault.rootToken},
-      ...(body && {body: JSON.stringify(body)}),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`Vault answers ${method} ${path} with ${response.status}: ${text}`)
-    return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
-  }
   async function allow(path: string, capabilities: readonly string[]): Promise<void> {
-    rules.push(`path ${JSON.stringify(path)} { capabilities = ${JSON.stringify(capabilities)} }`)
-    await asRoot('PUT', `sys/policies/acl/${mount}`, {policy: rules.join('\n')})
+    rules.push({path, capabilities})
+    await writePolicy(api, mount, rules)
   }
   const put = async (name: string, value: string): Promise<void> =>
-    void (await asRoot('POST', `${mount}/data/${name}`, {data: {value}}))
+    void (await api('POST', `${mount}/data/${name}`, {data: {value}}))
 
-  await asRoot('POST', `sys/mounts/${mount}`, {type: 'kv', options: {version: '2'}})
+  await api('POST', `sys/mounts/${mount}`, {type: 'kv', options: {version: '2'}})
   // A new mount upgrades itself for some milliseconds, and refuses everything with 400.
   await until(() => put('ready', 'ready'))
-  await asRoot('DELETE', `${mount}/metadata/ready`)
+  await api('DELETE', `${mount}/metadata/ready`)
   await allow(`${mount}/*`, ['create', 'read', 'update'])
-  const made = await asRoot('POST', 'auth/token/create', {policies: [mount]})
-  const token = (made['auth'] as {readonly client_token: string}).client_token
+  const token = await makeToken(api, {policies: [mount]})
 
   const front = protocol === 'http' ? await startFront(vault.url) : undefined
   const way = await openToxicWay(toxiproxy.url, front?.port ?? Number(new URL(vault.httpsUrl).port))
@@ -59,8 +50,8 @@ export async function startVaultBed(protocol: 'http' | 'https'): Promise<Bed> {
     seed: put,
     addVersion: put,
     forbid: (name) => allow(`${mount}/data/${name}`, ['deny']),
-    remove: async (name) => void (await asRoot('DELETE', `${mount}/data/${name}`)),
-    destroy: async (name) => void (await asRoot('POST', `${mount}/destroy/${name}`, {versions: [1]})),
+    remove: async (name) => void (await api('DELETE', `${mount}/data/${name}`)),
+    destroy: async (name) => void (await api('POST', `${mount}/destroy/${name}`, {versions: [1]})),
     // An entry of the storage holds 1 MiB, and the text is stored as JSON. Source: limits in the docs of Vault.
     largest: 1_000_000,
     badName: 'myapp//production',
@@ -79,9 +70,9 @@ export async function startVaultBed(protocol: 'http' | 'https'): Promise<Bed> {
     credentials: [token, vault.rootToken],
     stop: once(async () => {
       await Promise.all([way.stop(), front?.stop(), ...proxies.map((proxy) => proxy.stop())])
-      await asRoot('DELETE', `sys/mounts/${mount}`)
-      await asRoot('DELETE', `sys/policies/acl/${mount}`)
-      await asRoot('POST', 'auth/token/revoke', {token})
+      await api('DELETE', `sys/mounts/${mount}`)
+      await api('DELETE', `sys/policies/acl/${mount}`)
+      await api('POST', 'auth/token/revoke', {token})
     }),
   }
 }

@@ -6,7 +6,7 @@ import {afterEach, beforeEach, describe, expect, it, onTestFinished} from 'vites
 
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {startRealVault, vaultBinary, type VaultServer, whyNoVault} from './real-vault.ts'
-import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
+import {enableAppRole, makeToken, rootApi, type RootApi, writePolicy} from './root-api.ts'
 import {bothServers, type TestServer} from './servers.ts'
 import {audience, issuer, makeTokenIssuer} from './token-issuer.ts'
 
@@ -392,9 +392,7 @@ for (const {name, start, lacks} of bothServers)
       it('which policies show a mount to: any that allows something in it', async () => {
         const see = async (rules: readonly {path: string; capabilities: readonly string[]}[], mount: string) => {
           await writePolicy(api, 'one', rules)
-          const wish = {policies: ['one'], no_default_policy: true}
-          const {auth} = (await api('POST', 'auth/token/create', wish)) as {auth: {client_token: string}}
-          const headers = {'x-vault-token': auth.client_token}
+          const headers = {'x-vault-token': await makeToken(api, {policies: ['one'], no_default_policy: true})}
           const response = await fetch(`${vault.url}/v1/sys/internal/ui/mounts/${mount}`, {headers})
           return response.status
         }

@@ -13,7 +13,7 @@ import {startGate} from '../../support/gate.ts'
 import {type Bed, testHost} from '../contract.ts'
 import {type ConnectProxy, startConnectProxy} from './connect-proxy.ts'
 import {startRealVault, type VaultServer} from './real-vault.ts'
-import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
+import {enableAppRole, makeToken, rootApi, type RootApi, writePolicy} from './root-api.ts'
 
 /** A host that knows nothing but this environment: no token of the machine's, and no home directory. */
 export const hostWith = (env: Host['env'], over: Partial<Host> = {}): Host =>
@@ -158,10 +158,8 @@ type BedCredentials = {
 
 async function loginOf(api: RootApi, login: BedLogin): Promise<BedCredentials> {
   if (login === 'token') {
-    const {auth} = (await api('POST', 'auth/token/create', {policies: ['myapp-ci']})) as {
-      readonly auth: {readonly client_token: string}
-    }
-    return {env: {VAULT_TOKEN: auth.client_token}, settings: {}, credentials: [auth.client_token], members: {}}
+    const token = await makeToken(api, {policies: ['myapp-ci']})
+    return {env: {VAULT_TOKEN: token}, settings: {}, credentials: [token], members: {}}
   }
   const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-ci']})
   const secret = await secretId()

@@ -7,7 +7,7 @@ import type {Provider} from '../../../src/providers/provider.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
 import {connectTo, hostWith} from './bed.ts'
-import {rootApi, type RootApi, writePolicy} from './root-api.ts'
+import {makeToken, rootApi, type RootApi, writePolicy} from './root-api.ts'
 import {bothServers, type TestServer} from './servers.ts'
 
 const ref = (name: string): SecretRef => ({vault: 'default', name})
@@ -49,11 +49,7 @@ for (const {name, start, lacks} of bothServers)
       /** A token that may do what these lines say, and nothing else, not even look itself up. */
       async function tokenFor(...rules: readonly {readonly path: string; readonly capabilities: readonly string[]}[]) {
         await writePolicy(api, 'one-secret', rules)
-        const wish = {policies: ['one-secret'], no_default_policy: true}
-        const {auth} = (await api('POST', 'auth/token/create', wish)) as {
-          readonly auth: {readonly client_token: string}
-        }
-        return auth.client_token
+        return makeToken(api, {policies: ['one-secret'], no_default_policy: true})
       }
 
       it('is found out by a token that may read one secret and nothing else', async () => {

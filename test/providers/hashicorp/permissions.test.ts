@@ -12,7 +12,7 @@ import {parsePolicy} from '../../fakes/hashicorp/policies.ts'
 import {gist, readAll} from '../contract.ts'
 import {connectTo, hostWith} from './bed.ts'
 import {vaultBinary, whyNoVault} from './real-vault.ts'
-import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
+import {enableAppRole, makeToken, rootApi, type RootApi, writePolicy} from './root-api.ts'
 import {bothServers, type TestServer} from './servers.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/providers/hashicorp.md'), 'utf8')
@@ -91,10 +91,8 @@ for (const {name, start, lacks} of bothServers)
       it('which are enough', async () => {
         expect((await read(await roleWith(reading))).outcome).toBe('found here')
         await writePolicy(api, 'myapp-read', alsoFresh(storing))
-        const {auth} = (await api('POST', 'auth/token/create', {policies: ['myapp-read']})) as {
-          readonly auth: {readonly client_token: string}
-        }
-        const provider = await connectTo(server.url, hostWith({VAULT_TOKEN: auth.client_token}))
+        const token = await makeToken(api, {policies: ['myapp-read']})
+        const provider = await connectTo(server.url, hostWith({VAULT_TOKEN: token}))
         expect((await store(provider)).outcome).toBe('found two')
       })
 

@@ -41,6 +41,12 @@ export async function enableAppRole(
   }
 }
 
+/** A token that was made with these fields. */
+export async function makeToken(api: RootApi, fields: Readonly<Record<string, unknown>>): Promise<string> {
+  const {auth} = (await api('POST', 'auth/token/create', fields)) as {readonly auth: {readonly client_token: string}}
+  return auth.client_token
+}
+
 /** A policy of these lines. */
 export const writePolicy = (
   api: RootApi,

@@ -104,16 +104,12 @@ export type PasswordContext = {
 export function vaultPassword(flags: PasswordFlags, context: PasswordContext): Host['vaultPassword'] {
   const {env = givenEnvironment} = context
   let common: Promise<Secret | undefined> | undefined
-  let turn: Promise<unknown> = Promise.resolve()
   return async ({path, settings}) => {
     common ??= fromFlags(flags, settings, context).then((found) => found ?? fromVariables(env, settings, context))
     const found = (await common) ?? (await fromSettings(settings, env, context))
     if (found !== undefined) return found
     if (!context.interactive) throw missing(path, settings)
-    // Vaults are read in parallel; a person answers one question at a time.
-    const mine = turn.then(async () => answered(await ask(`Password of the vault ${printable(path)}: `, context)))
-    turn = mine.catch(() => {})
-    return mine
+    return answered(await ask(`Password of the vault ${printable(path)}: `, context))
   }
 }
 

@@ -1,5 +1,4 @@
 import {runsInCi} from '../config/ci.ts'
-import {loadConfig} from '../config/load.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Result} from '../core/report.ts'
 import {Secret} from '../core/secret.ts'
@@ -7,49 +6,39 @@ import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
 import {rememberRealPaths} from '../system/real-path.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
-import {shownWarnings} from './base-command.ts'
+import {configured, type ConfigFlags} from './configured.ts'
 import {givenEnvironment} from './environment.ts'
 import {NotRead, readDescriptor} from './given-bytes.ts'
 import {loadSchema} from './load-schema.ts'
 import {refuseReadingTwice, vaultPassword, type PasswordFlags} from './password.ts'
 import {makeProgress} from './progress.ts'
 import {makePrompt} from './prompt.ts'
+import {makeQuestions} from './questions.ts'
 import {abortOnSignals} from './signals.ts'
 import {wantsProgress, widthOf} from './terminal.ts'
-import {configPort, connectWith, makeFiles, makeGit, specs} from './wire.ts'
+import {connectWith, makeFiles, makeGit} from './wire.ts'
 
 /** The flags of `envdrift sync`, as oclif parsed them. */
-export type SyncFlags = PasswordFlags & {
-  readonly config?: string | undefined
-  readonly provider?: string | undefined
-  readonly 'vault-url'?: string | undefined
-  readonly region?: string | undefined
-  readonly 'project-id'?: string | undefined
-  readonly profile?: string | undefined
-  readonly token?: string | undefined
-  readonly schema?: string | undefined
-  readonly 'service-dir'?: string | undefined
-  readonly verify: boolean
-  readonly force: boolean
-  readonly ci: boolean
-  readonly quiet: boolean
-  readonly verbose: boolean
-  readonly 'check-decryption': boolean
-  readonly 'validate-schema': boolean
-  readonly 'allow-schema-code': boolean
-  readonly 'skip-key-match': boolean
-  readonly 'require-coverage': boolean
-  readonly filter?: string | undefined
-  readonly shard?: string | undefined
-}
+export type SyncFlags = ConfigFlags &
+  PasswordFlags & {
+    readonly schema?: string | undefined
+    readonly 'service-dir'?: string | undefined
+    readonly verify: boolean
+    readonly force: boolean
+    readonly quiet: boolean
+    readonly verbose: boolean
+    readonly 'check-decryption': boolean
+    readonly 'validate-schema': boolean
+    readonly 'allow-schema-code': boolean
+    readonly 'skip-key-match': boolean
+  }
 
 /** `envdrift sync`: the composition root that joins configuration, ports and workflow. */
 export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message: string) => void}): Promise<Result> {
   refuseSenseless(flags)
   const signal = abortOnSignals()
   const realFolder = rememberRealPaths()
-  const config = await loadConfig(configFlags(flags), configPort(realFolder), specs)
-  for (const warning of shownWarnings(config.warnings)) warn(warning)
+  const config = await configured(flags, realFolder, warn)
   const validate = await loadSchema(flags, {cwd: process.cwd(), signal})
 
   const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))
@@ -63,7 +52,8 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     warn(message)
   }
   const interactive = !flags.ci && !runsInCi(givenEnvironment) && process.stdin.isTTY && process.stderr.isTTY
-  const askPerson = makeQuestions(signal, progress.clear)
+  const terminal = {input: process.stdin, output: process.stderr, signal, clear: progress.clear}
+  const askHidden = makeQuestions(terminal)
   const options: SyncOptions = {
     verify: flags.verify,
     force: flags.force,
@@ -77,11 +67,13 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
       connect: connectWith({
         config,
         interactive,
-        ...(interactive && {ask: askPerson}),
+        ...(interactive && {
+          ask: async (question) => secretOf(await askHidden(printable(question).replace(/:? *$/, ': '))),
+        }),
         token: await tokenOf(flags, say, signal),
         warn: say,
         ...(flags.verbose && {verbose: say}),
-        vaultPassword: vaultPassword(flags, {interactive, warn: say, signal}),
+        vaultPassword: vaultPassword(flags, {interactive, warn: say, signal, ask: askHidden}),
       }),
       files: makeFiles(config, signal, () => new Date(), realFolder),
       git: makeGit(signal, realFolder),
@@ -99,20 +91,6 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     prompt.close()
   }
 }
-
-const configFlags = (flags: SyncFlags): Parameters<typeof loadConfig>[0] => ({
-  ...(flags.config === undefined ? {} : {config: flags.config}),
-  ...(flags.provider === undefined ? {} : {provider: flags.provider}),
-  ...(flags['vault-url'] === undefined ? {} : {vaultUrl: flags['vault-url']}),
-  ...(flags.region === undefined ? {} : {region: flags.region}),
-  ...(flags['project-id'] === undefined ? {} : {projectId: flags['project-id']}),
-  ...(flags.profile === undefined ? {} : {profile: flags.profile}),
-  token: flags.token !== undefined,
-  requireCoverage: flags['require-coverage'],
-  ...(flags.filter === undefined ? {} : {filter: flags.filter}),
-  ...(flags.shard === undefined ? {} : {shard: flags.shard}),
-  ci: flags.ci,
-})
 
 function refuseSenseless(flags: SyncFlags): void {
   const refuse = (message: string, suggestion: string): never => {
@@ -133,28 +111,9 @@ function refuseSenseless(flags: SyncFlags): void {
   refuseReadingTwice(flags, flags.token === '-' ? [['--token -', 0]] : [])
 }
 
-/**
- * Questions of vaults' logins, on the terminal: one after the other, since vaults log in side by side, and what is typed for
- * one must not be heard by the next.
- */
-function makeQuestions(
-  signal: AbortSignal,
-  clearProgress: () => void,
-): (question: string) => Promise<Secret | undefined> {
-  let before: Promise<unknown> = Promise.resolve()
-  const askOne = async (question: string): Promise<Secret | undefined> => {
-    const {askHidden} = await import('./hidden-question.ts')
-    clearProgress()
-    const text = printable(question).replace(/:? *$/, ': ')
-    const answer = await askHidden(text, {input: process.stdin, output: process.stderr, signal})
-    return answer === undefined || answer.trim() === '' ? undefined : new Secret(answer.trim())
-  }
-  return (question) => {
-    const asked = before.then(() => askOne(question))
-    before = asked.catch(() => undefined)
-    return asked
-  }
-}
+/** An answer that is a secret, unless nothing was answered. */
+const secretOf = (answer: string | undefined): Secret | undefined =>
+  answer === undefined || answer.trim() === '' ? undefined : new Secret(answer.trim())
 
 /** `--token -` reads stdin; anything else on a command line is open to every process of the machine. */
 async function tokenOf(

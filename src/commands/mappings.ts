@@ -1,6 +1,7 @@
 import {string} from '@oclif/core/flags'
 
 import {BaseCommand} from '../cli/base-command.ts'
+import {mappingFlags} from '../cli/configured.ts'
 import {runMappings} from '../cli/run-mappings.ts'
 import type {Result} from '../core/report.ts'
 
@@ -21,9 +22,7 @@ export default class Mappings extends BaseCommand {
   ]
 
   static override flags = {
-    profile: string({helpValue: 'NAME', summary: 'Also take the mappings of this profile.'}),
-    filter: string({helpValue: 'GLOB', summary: "Only mappings whose folder_path matches: 'services/pay*'."}),
-    shard: string({helpValue: 'N/M', summary: 'Only this part of the mappings, for jobs side by side: 2/8.'}),
+    ...mappingFlags,
     provider: string({
       helpValue: 'KIND',
       char: 'p',

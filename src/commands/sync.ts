@@ -1,6 +1,7 @@
 import {boolean, string} from '@oclif/core/flags'
 
 import {BaseCommand} from '../cli/base-command.ts'
+import {mappingFlags} from '../cli/configured.ts'
 import {passwordFlags} from '../cli/password.ts'
 import {runSync} from '../cli/run-sync.ts'
 import {providerNames} from '../cli/wire.ts'
@@ -55,9 +56,7 @@ export default class Sync extends BaseCommand {
       summary: "Install a key that doesn't belong to the env file, with a warning. Never under --verify.",
     }),
     'require-coverage': boolean({summary: 'Fail when an encrypted env file is named by no mapping.'}),
-    profile: string({helpValue: 'NAME', summary: 'Also take the mappings of this profile.'}),
-    filter: string({helpValue: 'GLOB', summary: "Only mappings whose folder_path matches: 'services/pay*'."}),
-    shard: string({helpValue: 'N/M', summary: 'Only this part of the mappings, for jobs side by side: 2/8.'}),
+    ...mappingFlags,
     provider: string({
       helpValue: 'KIND',
       char: 'p',

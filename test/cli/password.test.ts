@@ -206,22 +206,6 @@ it('reads what a flag names once, however many vaults ask', async () => {
   expect(both.map((secret) => secret.reveal())).toEqual(['it', 'it'])
 })
 
-it('asks for the passwords of two vaults one after the other', async () => {
-  const asked: string[] = []
-  const context: PasswordContext = {
-    ...contextOf({answers: []}),
-    ask: async (question) => {
-      asked.push(`begin ${question}`)
-      await new Promise((done) => setTimeout(done, 20))
-      asked.push('end')
-      return question
-    },
-  }
-  const ask = vaultPassword({}, context)
-  await Promise.all(['/a', '/b'].map((one) => ask({path: one, settings: {}})))
-  expect(asked.map((text) => text.split(' ')[0])).toEqual(['begin', 'end', 'begin', 'end'])
-})
-
 describe('a password that is about to be set', () => {
   const long = 'correct horse battery staple'
 

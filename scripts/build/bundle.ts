@@ -48,7 +48,7 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
     mainFields: ['module', 'main'],
     metafile: true,
     chunkNames: 'chunks/[name]-[hash]',
-    plugins: [ownPackageJson(root), lazySegmenters, lazyRequires, proxyOfGaxios, withoutUnusedProtos],
+    plugins: [ownPackageJson(root), lazySegmenters, lazyRequires, withoutZlib, proxyOfGaxios, withoutUnusedProtos],
   })
   return joinChunks(bundled, stages, options)
 }
@@ -127,6 +127,20 @@ const lazyRequires: Plugin = {
       }, text)
       return {contents: text.startsWith('"use strict"') ? `"use strict";${contents}` : contents, loader: 'js'}
     })
+  },
+}
+
+/**
+ * AWS's checksums ask zlib for CRC-32 when they are loaded, and Node loads 14 modules for it. Only event streams use that
+ * checksum, which we have none of; its twin in JavaScript serves as well.
+ */
+const withoutZlib: Plugin = {
+  name: 'without-zlib',
+  setup: (bundler) => {
+    bundler.onLoad({filter: /[\\/]crc32[\\/]Crc32Node\.js$/}, () => ({
+      contents: "export {Crc32Js as Crc32Node} from './Crc32Js'",
+      loader: 'js',
+    }))
   },
 }
 

@@ -24,7 +24,7 @@ export const shownWarnings = (warnings: readonly string[]): readonly string[] =>
 
 /** A command that can be made. */
 export type CommandClass = (new (argv: string[], config: Config) => BaseCommand) &
-  Pick<typeof BaseCommand, 'id' | 'ready'>
+  Pick<typeof BaseCommand, 'args' | 'id' | 'ready'>
 
 /** What every command shares: flags, the `--json` envelope, errors, exit codes. A command adds `execute`. */
 export abstract class BaseCommand extends Command {

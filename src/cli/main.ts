@@ -50,22 +50,25 @@ export async function main(argv: readonly string[], {root, packageJson}: Layout)
 }
 
 /**
- * The command of a line that says it plainly: its words, then flags, and no wish for help. oclif itself finds the same one,
- * after it has looked for plugins, shells and themes twice (30 ms); everything else is left to it.
+ * The command of a line that says it plainly: its words first, arguments only where it takes some, and no wish for help.
+ * oclif itself finds the same one, after it has looked for plugins, shells and themes (30 ms); everything else is left to it.
  */
 async function commandNamedBy(
   argv: readonly string[],
   {root, packageJson: {oclif}}: Layout,
 ): Promise<{readonly run: () => Promise<void>} | undefined> {
-  const firstFlag = argv.findIndex((word) => word.startsWith('-'))
-  const words = argv.slice(0, firstFlag === -1 ? undefined : firstFlag)
+  const end = argv.indexOf('--')
+  const wantsHelp = argv.slice(0, end === -1 ? undefined : end).some((word) => word === '--help' || word === '-h')
+  const firstOther = argv.findIndex((word) => !/^[a-z]+$/.test(word))
+  const words = argv.slice(0, firstOther === -1 ? undefined : firstOther)
+  const fileOf = (some: readonly string[]): string =>
+    join(root, oclif.commands, ...some) + extname(import.meta.filename)
+  while (words.length > 0 && !existsSync(fileOf(words))) words.pop()
+  if (wantsHelp || words.length === 0) return undefined
+  const {default: Command} = (await import(pathToFileURL(fileOf(words)).href)) as {readonly default: CommandClass}
   const rest = argv.slice(words.length)
-  const end = rest.indexOf('--')
-  const wantsHelp = rest.slice(0, end === -1 ? undefined : end).some((word) => word === '--help' || word === '-h')
-  if (wantsHelp || words.length === 0 || !words.every((word) => /^[a-z]+$/.test(word))) return undefined
-  const path = join(root, oclif.commands, ...words) + extname(import.meta.filename)
-  if (!existsSync(path)) return undefined
-  const {default: Command} = (await import(pathToFileURL(path).href)) as {readonly default: CommandClass}
+  const hasWord = rest[0] !== undefined && !rest[0].startsWith('-')
+  if (hasWord && Object.keys(Command.args).length === 0) return undefined
   return Command.ready({id: words.join(':'), argv: rest, bin: oclif.bin})
 }
 

@@ -1,4 +1,16 @@
-import {createDecipheriv, createECDH, ECDH, getCurves, hkdfSync} from 'node:crypto'
+import {
+  createDecipheriv,
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  ECDH,
+  getCurves,
+  getFips,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto'
+import {promisify} from 'node:util'
 
 /** What a ciphertext is to a key: opened, not this key's, or damaged whatever the key. */
 export type Opened =
@@ -14,7 +26,7 @@ export type Curve = {
 }
 
 /** @param ciphertext - with its prefix `encrypted:`. */
-export type Opener = (ciphertext: string) => Opened
+export type Opener = (ciphertext: string) => Promise<Opened>
 
 /** What an encrypted value starts with; in lower case only. */
 export const ciphertextPrefix = 'encrypted:'
@@ -23,16 +35,35 @@ export const ciphertextPrefix = 'encrypted:'
 const [pointBytes, nonceBytes, tagBytes] = [65, 16, 16]
 const overhead = pointBytes + nonceBytes + tagBytes
 
+/** What stands before a point in DER: an uncompressed public key of secp256k1. Source: RFC 5480, SEC 2 (1.3.132.0.10). */
+const publicKeyHead = Buffer.from('3056301006072a8648ce3d020106052b8104000a034200', 'hex')
+
+/** The same of a private key: what stands before its 32 bytes, and between them and its public key. Source: RFC 5915, 5958. */
+const privateKeyHead = Buffer.from('308184020100301006072a8648ce3d020106052b8104000a046d306b0201010420', 'hex')
+const privateKeyMiddle = Buffer.from('a144034200', 'hex')
+
+/** The X of the point that a private and a public key share: three quarters of what opening a value costs. */
+type Agree = (keys: {readonly privateKey: KeyObject; readonly publicKey: KeyObject}) => Promise<Buffer>
+
+/** On the thread that asks. */
+export const agreeHere: Agree = async (keys) => diffieHellman(keys)
+
+/** On Node's thread pool, and so on all cores: from Node 23.11 on it takes a callback. */
+export const agreeFastest: Agree = diffieHellman.length > 1 ? promisify(diffieHellman) : agreeHere
+
 /**
- * secp256k1 from Node, or from dotenvx's own library where Node's OpenSSL is built without it (FIPS, BoringSSL).
- * Node's is about ten times faster; both give the same answers.
+ * secp256k1 from Node, or from dotenvx's own library where Node's OpenSSL is built without it (BoringSSL) or may not use
+ * it (FIPS). Node's is more than ten times faster; both give the same answers.
  */
-export async function loadCurve(available: readonly string[] = getCurves()): Promise<Curve> {
-  if (available.includes('secp256k1')) return nodeCurve
+export async function loadCurve(
+  available: readonly string[] = getFips() === 1 ? [] : getCurves(),
+  agree = agreeFastest,
+): Promise<Curve> {
+  if (available.includes('secp256k1')) return nodeCurve(agree)
   const {default: primitives} = await import('@dotenvx/primitives')
   return {
     publicKey: (privateKey) => primitives.derive(privateKey),
-    opener: (privateKey) => (ciphertext) => {
+    opener: (privateKey) => async (ciphertext) => {
       if (envelopeOf(ciphertext) === undefined) return {kind: 'malformed'}
       try {
         return {kind: 'opened', text: primitives.decrypt(privateKey, ciphertext)}
@@ -44,29 +75,47 @@ export async function loadCurve(available: readonly string[] = getCurves()): Pro
   }
 }
 
-const nodeCurve: Curve = {
-  publicKey(privateKey) {
-    const ecdh = createECDH('secp256k1')
-    ecdh.setPrivateKey(privateKey, 'hex')
-    return ecdh.getPublicKey('hex', 'compressed')
-  },
+const nodeCurve = (agree: Agree): Curve => ({
+  publicKey: (privateKey) => ecdhOf(privateKey).getPublicKey('hex', 'compressed'),
   opener(privateKey) {
-    const ecdh = createECDH('secp256k1')
-    ecdh.setPrivateKey(privateKey, 'hex')
-    return (ciphertext) => openWith(ecdh, ciphertext)
+    const key = keyObjectOf(privateKey)
+    return (ciphertext) => openWith(key, ciphertext, agree)
   },
+})
+
+function ecdhOf(privateKey: string): ECDH {
+  const ecdh = createECDH('secp256k1')
+  ecdh.setPrivateKey(privateKey, 'hex')
+  return ecdh
 }
 
-function openWith(ecdh: ECDH, ciphertext: string): Opened {
+/** With its public key inside: else OpenSSL computes that twice. */
+function keyObjectOf(privateKey: string): KeyObject {
+  const scalar = Buffer.from(privateKey, 'hex')
+  const der = Buffer.concat([privateKeyHead, scalar, privateKeyMiddle, ecdhOf(privateKey).getPublicKey()])
+  try {
+    return createPrivateKey({key: der, format: 'der', type: 'pkcs8'})
+  } finally {
+    scalar.fill(0)
+    der.fill(0)
+  }
+}
+
+async function openWith(privateKey: KeyObject, ciphertext: string, agree: Agree): Promise<Opened> {
   const envelope = envelopeOf(ciphertext)
   if (envelope === undefined) return {kind: 'malformed'}
   let x: Buffer
   try {
-    x = ecdh.computeSecret(envelope.point)
+    const publicKey = createPublicKey({
+      key: Buffer.concat([publicKeyHead, envelope.point]),
+      format: 'der',
+      type: 'spki',
+    })
+    x = await agree({privateKey, publicKey})
   } catch {
     return {kind: 'malformed'} // not a point of the curve
   }
-  // computeSecret gives the shared point's X only. Both points with that X are tried: the tag tells which is right.
+  // Both points with that X are tried: the tag tells which is right.
   for (const parity of [2, 3]) {
     const shared = ECDH.convertKey(
       Buffer.concat([Buffer.of(parity), x]),

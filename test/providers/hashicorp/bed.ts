@@ -2,6 +2,8 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
+import {onTestFinished} from 'vitest'
+
 import type {Host, Origin, Settings} from '../../../src/core/provider-spec.ts'
 import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
@@ -35,6 +37,13 @@ export async function connectTo(
   })
   if (resolved.problems.length > 0) throw new Error(resolved.problems.map(({text}) => text).join('\n'))
   return definition.connect({name: 'default', settings: resolved.settings}, host)
+}
+
+/** The same, closed when the test has finished. */
+export async function connectAt(...wanted: Parameters<typeof connectTo>): Promise<Provider> {
+  const provider = await connectTo(...wanted)
+  onTestFinished(provider.close)
+  return provider
 }
 
 /** How the bed's provider logs in: with a token that it was given, or as an AppRole of its own. */

@@ -18,7 +18,7 @@ import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
-import {connectTo, hostWith} from './bed.ts'
+import {connectAt, connectTo, hostWith} from './bed.ts'
 
 const ref = (name: string, version?: string): SecretRef => ({
   vault: 'default',
@@ -58,14 +58,8 @@ beforeEach(async () => {
 afterEach(() => vault.stop())
 
 /** With kv_version set, unless a test leaves it out: how it is found out is in kv-version.test.ts. */
-async function connect(settings: Settings = {}, over: Partial<Host> = {}): Promise<Provider> {
-  const provider = await connectTo(vault.url, hostWith({VAULT_TOKEN: vault.rootToken}, over), {
-    kv_version: 2,
-    ...settings,
-  })
-  onTestFinished(() => provider.close())
-  return provider
-}
+const connect = (settings: Settings = {}, over?: Partial<Host>): Promise<Provider> =>
+  connectAt(vault.url, hostWith({VAULT_TOKEN: vault.rootToken}, over), {kv_version: 2, ...settings})
 
 const pathsAsked = (): readonly string[] => vault.log.map(({path}) => path)
 const tokensSeen = (): readonly (string | undefined)[] => vault.log.map(({token}) => token)

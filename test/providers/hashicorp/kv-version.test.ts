@@ -1,4 +1,4 @@
-import {afterEach, beforeEach, describe, expect, it, onTestFinished} from 'vitest'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 
 import type {SecretRef} from '../../../src/core/mapping.ts'
 import type {Origin, Settings} from '../../../src/core/provider-spec.ts'
@@ -6,23 +6,19 @@ import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
-import {connectTo, hostWith} from './bed.ts'
+import {connectAt, hostWith} from './bed.ts'
 import {makeToken, rootApi, type RootApi, writePolicy} from './root-api.ts'
-import {bothServers, type TestServer} from './servers.ts'
+import {describeBoth, type TestServer} from './servers.ts'
 
 const ref = (name: string): SecretRef => ({vault: 'default', name})
 const forever = (): AbortSignal => new AbortController().signal
 
-async function connect(
+const connect = (
   url: string,
   token: string,
-  settings: Settings = {},
-  origins: Readonly<Record<string, Origin>> = {},
-): Promise<Provider> {
-  const provider = await connectTo(url, hostWith({VAULT_TOKEN: token}), settings, origins)
-  onTestFinished(() => provider.close())
-  return provider
-}
+  settings?: Settings,
+  origins?: Readonly<Record<string, Origin>>,
+): Promise<Provider> => connectAt(url, hostWith({VAULT_TOKEN: token}), settings, origins)
 
 const readNames = async (provider: Provider, ...names: readonly string[]): Promise<readonly string[]> =>
   (
@@ -32,108 +28,101 @@ const readNames = async (provider: Provider, ...names: readonly string[]): Promi
     )
   ).map(gist)
 
-for (const {name, start, lacks} of bothServers)
-  describe.skipIf(lacks !== undefined)(
-    `on ${name}, a version that nobody has configured${lacks === undefined ? '' : ` (skipped: ${lacks})`}`,
-    () => {
-      let server: TestServer
-      let api: RootApi
-      beforeEach(async () => {
-        server = await start()
-        api = rootApi(server)
-        await api('POST', 'secret/data/team/myapp', {data: {value: 'of version 2'}})
-        await api('POST', 'kv1/team/myapp', {value: 'of version 1'})
-      })
-      afterEach(() => server.stop())
+describeBoth(
+  (name) => `on ${name}, a version that nobody has configured`,
+  (start) => {
+    let server: TestServer
+    let api: RootApi
+    beforeEach(async () => {
+      ;({server, api} = await start())
+      await api('POST', 'secret/data/team/myapp', {data: {value: 'of version 2'}})
+      await api('POST', 'kv1/team/myapp', {value: 'of version 1'})
+    })
 
-      /** A token that may do what these lines say, and nothing else, not even look itself up. */
-      async function tokenFor(...rules: readonly {readonly path: string; readonly capabilities: readonly string[]}[]) {
-        await writePolicy(api, 'one-secret', rules)
-        return makeToken(api, {policies: ['one-secret'], no_default_policy: true})
-      }
+    /** A token that may do what these lines say, and nothing else, not even look itself up. */
+    async function tokenFor(...rules: readonly {readonly path: string; readonly capabilities: readonly string[]}[]) {
+      await writePolicy(api, 'one-secret', rules)
+      return makeToken(api, {policies: ['one-secret'], no_default_policy: true})
+    }
 
-      it('is found out by a token that may read one secret and nothing else', async () => {
-        const ofKv1 = await tokenFor({path: 'kv1/team/myapp', capabilities: ['read']})
-        expect(await readNames(await connect(server.url, ofKv1, {mount: 'kv1'}), 'team/myapp')).toEqual([
-          'found of version 1',
-        ])
-        const ofKv2 = await tokenFor({path: 'secret/data/team/myapp', capabilities: ['read']})
-        expect(await readNames(await connect(server.url, ofKv2), 'team/myapp')).toEqual(['found of version 2'])
-      })
+    it('is found out by a token that may read one secret and nothing else', async () => {
+      const ofKv1 = await tokenFor({path: 'kv1/team/myapp', capabilities: ['read']})
+      expect(await readNames(await connect(server.url, ofKv1, {mount: 'kv1'}), 'team/myapp')).toEqual([
+        'found of version 1',
+      ])
+      const ofKv2 = await tokenFor({path: 'secret/data/team/myapp', capabilities: ['read']})
+      expect(await readNames(await connect(server.url, ofKv2), 'team/myapp')).toEqual(['found of version 2'])
+    })
 
-      it('tells absent from forbidden on either', async () => {
-        const ofKv1 = await tokenFor({path: 'kv1/team/*', capabilities: ['read']})
-        expect(await readNames(await connect(server.url, ofKv1, {mount: 'kv1'}), 'team/none', 'other/x')).toEqual([
-          'absent',
-          'FORBIDDEN',
-        ])
-        const ofKv2 = await tokenFor({path: 'secret/data/team/*', capabilities: ['read']})
-        expect(await readNames(await connect(server.url, ofKv2), 'team/none', 'other/x')).toEqual([
-          'absent',
-          'FORBIDDEN',
-        ])
-      })
+    it('tells absent from forbidden on either', async () => {
+      const ofKv1 = await tokenFor({path: 'kv1/team/*', capabilities: ['read']})
+      expect(await readNames(await connect(server.url, ofKv1, {mount: 'kv1'}), 'team/none', 'other/x')).toEqual([
+        'absent',
+        'FORBIDDEN',
+      ])
+      const ofKv2 = await tokenFor({path: 'secret/data/team/*', capabilities: ['read']})
+      expect(await readNames(await connect(server.url, ofKv2), 'team/none', 'other/x')).toEqual(['absent', 'FORBIDDEN'])
+    })
 
-      it('never makes a missing mount an absent secret', async () => {
-        const limited = await tokenFor({path: 'secret/data/team/*', capabilities: ['read']})
-        expect(await readNames(await connect(server.url, limited, {mount: 'nowhere'}), 'x')).toEqual(['FORBIDDEN'])
-        expect(await readNames(await connect(server.url, server.rootToken, {mount: 'nowhere'}), 'x')).toEqual([
-          'VAULT_NOT_FOUND',
-        ])
-      })
+    it('never makes a missing mount an absent secret', async () => {
+      const limited = await tokenFor({path: 'secret/data/team/*', capabilities: ['read']})
+      expect(await readNames(await connect(server.url, limited, {mount: 'nowhere'}), 'x')).toEqual(['FORBIDDEN'])
+      expect(await readNames(await connect(server.url, server.rootToken, {mount: 'nowhere'}), 'x')).toEqual([
+        'VAULT_NOT_FOUND',
+      ])
+    })
 
-      it('and a mount that is part of another one, or goes further, is never an absent secret', async () => {
-        await api('POST', 'sys/mounts/team/kv', {type: 'kv', options: {version: '2'}})
-        for (const [mount, real] of [
-          ['secret/data', 'secret'],
-          ['secret/team', 'secret'],
-          ['team/kv/data', 'team/kv'],
-          ['kv1/team', 'kv1'],
-        ] as const) {
-          for (const settings of [{}, {kv_version: 2}, {kv_version: 1}]) {
-            const provider = await connect(server.url, server.rootToken, {mount, ...settings})
-            const [answer] = await readAll(provider, [ref('none')])
-            expect([mount, settings, gist(answer!)]).toEqual([mount, settings, 'VAULT_NOT_FOUND'])
-            const {error} = answer as {readonly error: {readonly message: string}}
-            expect(error.message).toContain(`that path belongs to the mount ${real}`)
-          }
+    it('and a mount that is part of another one, or goes further, is never an absent secret', async () => {
+      await api('POST', 'sys/mounts/team/kv', {type: 'kv', options: {version: '2'}})
+      for (const [mount, real] of [
+        ['secret/data', 'secret'],
+        ['secret/team', 'secret'],
+        ['team/kv/data', 'team/kv'],
+        ['kv1/team', 'kv1'],
+      ] as const) {
+        for (const settings of [{}, {kv_version: 2}, {kv_version: 1}]) {
+          const provider = await connect(server.url, server.rootToken, {mount, ...settings})
+          const [answer] = await readAll(provider, [ref('none')])
+          expect([mount, settings, gist(answer!)]).toEqual([mount, settings, 'VAULT_NOT_FOUND'])
+          const {error} = answer as {readonly error: {readonly message: string}}
+          expect(error.message).toContain(`that path belongs to the mount ${real}`)
         }
-      })
+      }
+    })
 
-      it('is held against the one that is configured before anything is called absent', async () => {
-        for (const [settings, expected] of [
-          [{mount: 'kv1', kv_version: 2}, 'VAULT_NOT_FOUND'],
-          [{mount: 'secret', kv_version: 1}, 'VAULT_NOT_FOUND'],
-          [{mount: 'kv1', kv_version: 1}, 'absent'],
-          [{mount: 'secret', kv_version: 2}, 'absent'],
-        ] as const)
-          expect([
-            settings,
-            ...(await readNames(await connect(server.url, server.rootToken, settings), 'none')),
-          ]).toEqual([settings, expected])
-      })
+    it('is held against the one that is configured before anything is called absent', async () => {
+      for (const [settings, expected] of [
+        [{mount: 'kv1', kv_version: 2}, 'VAULT_NOT_FOUND'],
+        [{mount: 'secret', kv_version: 1}, 'VAULT_NOT_FOUND'],
+        [{mount: 'kv1', kv_version: 1}, 'absent'],
+        [{mount: 'secret', kv_version: 2}, 'absent'],
+      ] as const)
+        expect([settings, ...(await readNames(await connect(server.url, server.rootToken, settings), 'none'))]).toEqual(
+          [settings, expected],
+        )
+    })
 
-      it('1, as a repository file says it, makes no request to an engine of another type', async () => {
-        await api('POST', 'sys/mounts/dynamic', {type: 'transit'})
-        expect(await readNames(await connect(server.url, server.rootToken, {mount: 'dynamic'}), 'x')).toEqual([
-          'VAULT_NOT_FOUND',
-        ])
-        const provider = await connect(server.url, server.rootToken, {mount: 'dynamic', kv_version: 1})
-        const [answer] = await readAll(provider, [ref('creds/admin')])
-        expect(gist(answer!)).toBe('VAULT_NOT_FOUND')
-        expect(answer).toMatchObject({error: {message: expect.stringContaining('of type transit') as unknown}})
-        await expect(provider.write(ref('config/x'), new Secret('key'), 'any', forever())).rejects.toMatchObject({
-          code: 'VAULT_NOT_FOUND',
-        })
+    it('1, as a repository file says it, makes no request to an engine of another type', async () => {
+      await api('POST', 'sys/mounts/dynamic', {type: 'transit'})
+      expect(await readNames(await connect(server.url, server.rootToken, {mount: 'dynamic'}), 'x')).toEqual([
+        'VAULT_NOT_FOUND',
+      ])
+      const provider = await connect(server.url, server.rootToken, {mount: 'dynamic', kv_version: 1})
+      const [answer] = await readAll(provider, [ref('creds/admin')])
+      expect(gist(answer!)).toBe('VAULT_NOT_FOUND')
+      expect(answer).toMatchObject({error: {message: expect.stringContaining('of type transit') as unknown}})
+      await expect(provider.write(ref('config/x'), new Secret('key'), 'any', forever())).rejects.toMatchObject({
+        code: 'VAULT_NOT_FOUND',
       })
+    })
 
-      it('is known before anything is written, so that nothing lands under another name', async () => {
-        const provider = await connect(server.url, server.rootToken, {mount: 'kv1'})
-        await provider.write(ref('fresh'), new Secret('key'), 'absent', forever())
-        expect(await readNames(provider, 'fresh', 'data/fresh')).toEqual(['found key', 'absent'])
-      })
-    },
-  )
+    it('is known before anything is written, so that nothing lands under another name', async () => {
+      const provider = await connect(server.url, server.rootToken, {mount: 'kv1'})
+      await provider.write(ref('fresh'), new Secret('key'), 'absent', forever())
+      expect(await readNames(provider, 'fresh', 'data/fresh')).toEqual(['found key', 'absent'])
+    })
+  },
+)
 
 describe('the requests', () => {
   let vault: FakeVault

@@ -2,7 +2,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 
-import {afterEach, beforeEach, describe, expect, it, onTestFinished} from 'vitest'
+import {beforeEach, describe, expect, it, onTestFinished} from 'vitest'
 
 import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
@@ -10,9 +10,9 @@ import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {clientCertificate} from '../../fakes/certificate.ts'
 import {everythingOf, gist, readAll} from '../contract.ts'
-import {connectTo, hostWith} from './bed.ts'
-import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
-import {bothServers, type TestServer} from './servers.ts'
+import {connectAt, hostWith} from './bed.ts'
+import {enableAppRole, type RootApi, writePolicy} from './root-api.ts'
+import {describeBoth, type TestServer} from './servers.ts'
 import {audience, issuer, makeTokenIssuer, startJobTokens} from './token-issuer.ts'
 
 const ref = (name: string) => ({vault: 'default', name})
@@ -36,24 +36,20 @@ function fileWith(text: string): string {
   return join(directory, 'file')
 }
 
-for (const {name, start, lacks} of bothServers)
-  describe.skipIf(lacks !== undefined)(`${name}${lacks === undefined ? '' : ` (skipped: ${lacks})`}`, () => {
+describeBoth(
+  (name) => name,
+  (start) => {
     let vault: TestServer
     let api: RootApi
 
     beforeEach(async () => {
-      vault = await start()
-      api = rootApi(vault)
+      ;({server: vault, api} = await start())
       await writePolicy(api, 'myapp-read', [{path: 'secret/data/myapp-production', capabilities: ['read']}])
       await api('POST', 'secret/data/myapp-production', {data: {value: 'from the vault'}})
     })
-    afterEach(() => vault.stop())
 
-    async function connect(settings: Settings, env: Host['env'] = {}, over: Partial<Host> = {}): Promise<Provider> {
-      const provider = await connectTo(vault.url, hostWith(env, over), settings)
-      onTestFinished(() => provider.close())
-      return provider
-    }
+    const connect = (settings: Settings, env: Host['env'] = {}, over?: Partial<Host>): Promise<Provider> =>
+      connectAt(vault.url, hostWith(env, over), settings)
 
     const role = {token_policies: ['myapp-read'], token_ttl: '10m'}
 
@@ -179,12 +175,10 @@ for (const {name, start, lacks} of bothServers)
       const [good, other] = [await clientCertificate(), await clientCertificate()]
       await api('POST', 'sys/auth/cert', {type: 'cert'})
       await api('POST', 'auth/cert/certs/myapp-ci', {certificate: good.certificate, ...role})
-      const over = async (shown: typeof good, more: Settings = {}): Promise<Provider> => {
+      const over = (shown: typeof good, more: Settings = {}): Promise<Provider> => {
         const files = {client_cert: fileWith(shown.certificate), client_key: fileWith(shown.key)}
         const settings = {auth: 'cert', ca_file: fileWith(vault.authority), ...files, ...more}
-        const provider = await connectTo(vault.secureUrl, hostWith({}), settings)
-        onTestFinished(() => provider.close())
-        return provider
+        return connectAt(vault.secureUrl, hostWith({}), settings)
       }
       expect(await read(await over(good))).toBe('found from the vault')
       expect(await read(await over(good, {role: 'myapp-ci'}))).toBe('found from the vault')
@@ -231,4 +225,5 @@ for (const {name, start, lacks} of bothServers)
       const provider = await connect({auth: 'approle', role_id: 'none'}, {}, {token: new Secret(vault.rootToken)})
       expect(await read(provider)).toBe('found from the vault')
     })
-  })
+  },
+)

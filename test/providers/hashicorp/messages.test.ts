@@ -14,7 +14,7 @@ import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {readAll} from '../contract.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {startAgent} from './agent.ts'
-import {connectTo, hostWith} from './bed.ts'
+import {connectAt, hostWith} from './bed.ts'
 import {startConnectProxy} from './connect-proxy.ts'
 import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
 import {issuer, makeTokenIssuer, startJobTokens} from './token-issuer.ts'
@@ -69,15 +69,8 @@ async function world(options: Parameters<typeof startFakeVault>[0] = {}): Promis
     [directory, 'DIR'],
   ])
   vault.put('secret', 'myapp-key', {value: 'the value'})
-  const connect: World['connect'] = async (
-    settings = {},
-    env = {VAULT_TOKEN: vault.rootToken},
-    {url, ...over} = {},
-  ) => {
-    const provider = await connectTo(url ?? vault.url, hostWith(env, {callTimeoutMs: 10_000, ...over}), settings)
-    onTestFinished(() => provider.close())
-    return provider
-  }
+  const connect: World['connect'] = (settings, env = {VAULT_TOKEN: vault.rootToken}, {url, ...over} = {}) =>
+    connectAt(url ?? vault.url, hostWith(env, {callTimeoutMs: 10_000, ...over}), settings)
   return {
     vault,
     api,
@@ -257,7 +250,7 @@ when('FORBIDDEN: the login of an agent', async ({vault, words}) => {
   const agent = await startAgent(vault.url, {lent: vault.addToken({rules: []})})
   words.set(agent.url, 'http://AGENT')
   const host = hostWith({VAULT_AGENT_ADDR: agent.url})
-  return failureInSync(ref(), () => connectTo(vault.url, host, {}, {url: 'user'}))
+  return failureInSync(ref(), () => connectAt(vault.url, host, {}, {url: 'user'}))
 })
 when('FORBIDDEN: writing', async ({vault, connect}) =>
   thrownBy(

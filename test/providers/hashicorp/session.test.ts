@@ -7,9 +7,9 @@ import {provider as definition} from '../../../src/providers/hashicorp/index.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
-import {connectTo, hostWith} from './bed.ts'
+import {connectAt, connectTo, hostWith} from './bed.ts'
 import {enableAppRole, rootApi, type RootApi, writePolicy} from './root-api.ts'
-import {bothServers} from './servers.ts'
+import {describeBoth} from './servers.ts'
 
 const ref = (name: string) => ({vault: 'default', name})
 
@@ -32,9 +32,7 @@ afterEach(() => vault.stop())
 async function connect(role: Readonly<Record<string, unknown>> = {}, over: Partial<Host> = {}): Promise<Provider> {
   const {roleId, secretId} = await enableAppRole(api, {token_policies: ['myapp-read'], ...role})
   const settings = {auth: 'approle', role_id: roleId}
-  const provider = await connectTo(vault.url, hostWith({VAULT_SECRET_ID: await secretId()}, over), settings)
-  onTestFinished(() => provider.close())
-  return provider
+  return connectAt(vault.url, hostWith({VAULT_SECRET_ID: await secretId()}, over), settings)
 }
 
 /** What the provider has asked for, in order: whatever root did not. */
@@ -278,19 +276,16 @@ it('sends nothing but the login to the address, and the namespace with all of it
   expect(await read(outside)).toBe('LOGIN_REFUSED')
 })
 
-for (const {name, start, lacks} of bothServers)
-  it.skipIf(lacks !== undefined)(
-    `says that a login is used up on ${name}, and no policy line${lacks === undefined ? '' : ` (skipped: ${lacks})`}`,
-    async () => {
-      const server = await start()
-      onTestFinished(() => server.stop())
-      const root = rootApi(server)
+describeBoth(
+  (name) => `on ${name}, a provider`,
+  (start) => {
+    it('says that a login is used up, and no policy line', async () => {
+      const {server, api: root} = await start()
       await writePolicy(root, 'myapp-read', [{path: 'secret/data/*', capabilities: ['read']}])
       for (const key of ['a', 'b']) await root('POST', `secret/data/${key}`, {data: {value: key}})
       const {roleId, secretId} = await enableAppRole(root, {token_policies: ['myapp-read'], token_num_uses: 1})
       const settings = {auth: 'approle', role_id: roleId}
-      const provider = await connectTo(server.url, hostWith({VAULT_SECRET_ID: await secretId()}), settings)
-      onTestFinished(() => provider.close())
+      const provider = await connectAt(server.url, hostWith({VAULT_SECRET_ID: await secretId()}), settings)
       expect(await read(provider, 'a')).toBe('found a')
       const [answer] = await readAll(provider, [ref('b')])
       expect(gist(answer!)).toBe('LOGIN_REFUSED')
@@ -301,16 +296,10 @@ for (const {name, start, lacks} of bothServers)
       await root('POST', 'auth/approle/role/myapp-ci', {token_num_uses: 0})
       const {data} = (await root('GET', 'auth/approle/role/myapp-ci')) as {readonly data: Record<string, unknown>}
       expect([data['token_num_uses'], data['token_policies']]).toEqual([0, ['myapp-read']])
-    },
-  )
+    })
 
-for (const {name, start, lacks} of bothServers)
-  it.skipIf(lacks !== undefined)(
-    `keeps a short login alive on ${name}, and gives it back${lacks === undefined ? '' : ` (skipped: ${lacks})`}`,
-    async () => {
-      const server = await start()
-      onTestFinished(() => server.stop())
-      const root = rootApi(server)
+    it('keeps a short login alive, and gives it back', async () => {
+      const {server, api: root} = await start()
       await writePolicy(root, 'myapp-read', [{path: 'secret/data/*', capabilities: ['read']}])
       await root('POST', 'secret/data/myapp-production', {data: {value: 'one'}})
       const {roleId, secretId} = await enableAppRole(root, {
@@ -328,5 +317,6 @@ for (const {name, start, lacks} of bothServers)
       await provider.close()
       const {data} = (await root('GET', 'auth/token/lookup-self')) as {readonly data: {readonly policies: unknown}}
       expect(data.policies).toEqual(['root'])
-    },
-  )
+    })
+  },
+)

@@ -3,7 +3,7 @@ import {join} from 'node:path'
 
 import {build, type BuildOptions, type Metafile, type Plugin} from 'esbuild'
 
-import {joinChunks, type Stage} from './join-chunks.ts'
+import {joinChunks, type Stages} from './join-chunks.ts'
 import {publishedPackageJson} from './published-package-json.ts'
 
 /**
@@ -55,15 +55,36 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
 
 const aws = ['src/providers/aws/index.ts', 'node_modules/@aws-sdk/client-secrets-manager/dist-es/index.js']
 const awsSsm = ['src/providers/aws-ssm/index.ts', 'node_modules/@aws-sdk/client-ssm/dist-es/index.js']
-
-/** What a run loads, in order: the program with its main command, then one provider with its SDK. */
-const stages: readonly Stage[] = [
-  {name: 'common', ways: [['src/cli/start.ts']]},
-  {name: 'program', ways: [['src/cli/main.ts', 'src/commands/sync.ts']]},
-  {name: 'aws-sdk', ways: [aws, awsSsm]},
-  {name: 'aws-secrets-manager', ways: [aws]},
-  {name: 'aws-parameter-store', ways: [awsSsm]},
+const azure = [
+  'src/providers/azure/index.ts',
+  'node_modules/@azure/core-rest-pipeline/dist/esm/index.js',
+  'node_modules/@azure/identity/dist/esm/index.js',
+  'node_modules/@azure/keyvault-secrets/dist/esm/index.js',
+  'node_modules/@azure/logger/dist/esm/index.js',
 ]
+const gcp = [
+  'src/providers/gcp/index.ts',
+  'node_modules/@google-cloud/secret-manager/build/src/index.js',
+  'node_modules/google-gax/build/src/index.js',
+]
+const hashicorp = ['src/providers/hashicorp/index.ts', 'node_modules/node-vault/src/index.js']
+const local = ['src/providers/local/index.ts']
+
+/** What a run loads, in order: the program with its main command, what all providers share, then one with its SDK. */
+const stages: Stages = {
+  always: [
+    {name: 'common', ways: [['src/cli/start.ts']]},
+    {name: 'program', ways: [['src/cli/main.ts', 'src/commands/sync.ts']]},
+    {name: 'provider', ways: [aws, awsSsm, azure, gcp, hashicorp, local]},
+  ],
+  either: [
+    {name: 'aws', ways: [aws, awsSsm]},
+    {name: 'azure', ways: [azure]},
+    {name: 'gcp', ways: [gcp]},
+    {name: 'hashicorp', ways: [hashicorp]},
+    {name: 'local', ways: [local]},
+  ],
+}
 
 /**
  * What measures text asks for the rules of all scripts of the world when it is loaded (10 ms each), and for a list of all

@@ -11,18 +11,21 @@ type LoadedTogether = readonly string[]
 /** What every one of these ways loads becomes one file of that name. */
 export type Stage = {readonly name: string; readonly ways: readonly LoadedTogether[]}
 
+/** What runs load: each of the first, one after the other, then that of one of several. */
+export type Stages = {readonly always: readonly Stage[]; readonly either: readonly Stage[]}
+
 /**
  * Join the chunks that are always loaded together, and write everything. Node takes half a millisecond for each module that
  * it imports, and esbuild's splitting makes one for every set of entries that share something: 55 for a sync with one vault.
  *
  * @param bundled - what esbuild made of the entries, with `splitting` and without writing it. Entries stay what they are.
- * @param stages - in the order in which they are loaded: a chunk belongs to the first one that always needs it.
+ * @param stages - a chunk belongs to the first one that always needs it, and to one of several only if no other needs it.
  * @param options - how to write the files; `absWorkingDir` as for `bundled`.
  * @returns the metafile of what was written: the same inputs in fewer outputs.
  */
 export async function joinChunks(
   bundled: {readonly metafile: Metafile; readonly outputFiles: readonly OutputFile[]},
-  stages: readonly Stage[],
+  stages: Stages,
   options: BuildOptions & {readonly absWorkingDir: string},
 ): Promise<Metafile> {
   const {outputs} = bundled.metafile
@@ -61,21 +64,31 @@ type Outputs = Metafile['outputs']
 type Homes = ReadonlyMap<string, string>
 
 /** The file that each chunk ends up in. */
-function homesOf(outputs: Outputs, stages: readonly Stage[]): Homes {
+function homesOf(outputs: Outputs, {always, either}: Stages): Homes {
   const entries = new Map(
     Object.entries(outputs).flatMap(([chunk, {entryPoint}]) => (entryPoint ? [[entryPoint, chunk]] : [])),
   )
-  const entryOf = (source: string): string => {
-    const chunk = entries.get(source)
-    if (chunk === undefined) throw new Error(`${source} is no entry of the bundle: look at the stages`)
-    return chunk
-  }
+  const loadedBy = (way: LoadedTogether): ReadonlySet<string> =>
+    closureOf(
+      outputs,
+      way.map((source) => {
+        const chunk = entries.get(source)
+        if (chunk === undefined) throw new Error(`${source} is no entry of the bundle: look at the stages`)
+        return chunk
+      }),
+    )
   const homes = new Map(Object.keys(outputs).map((chunk) => [chunk, chunk]))
-  const isFree = (chunk: string): boolean => homes.get(chunk) === chunk && !outputs[chunk]!.entryPoint
-  for (const {name, ways} of stages) {
-    const [first = new Set<string>(), ...others] = ways.map((way) => closureOf(outputs, way.map(entryOf)))
-    const shared = others.reduce((left, right) => new Set([...left].filter((chunk) => right.has(chunk))), first)
-    for (const chunk of shared) if (isFree(chunk)) homes.set(chunk, posix.join(posix.dirname(chunk), `${name}.js`))
+  for (const stage of [...always, ...either]) {
+    const loaded = stage.ways.map(loadedBy)
+    const others = either.includes(stage)
+      ? either.flatMap(({ways}) => ways).filter((way) => !stage.ways.includes(way))
+      : []
+    const loadedElsewhere = others.map(loadedBy)
+    for (const [chunk, {entryPoint}] of Object.entries(outputs)) {
+      const isTaken = entryPoint !== undefined || homes.get(chunk) !== chunk
+      if (isTaken || !loaded.every((set) => set.has(chunk)) || loadedElsewhere.some((set) => set.has(chunk))) continue
+      homes.set(chunk, posix.join(posix.dirname(chunk), `${stage.name}.js`))
+    }
   }
   return homes
 }

@@ -9,6 +9,7 @@ import type {SecretRef} from '../../src/core/mapping.ts'
 import type {Provider} from '../../src/providers/provider.ts'
 import {readVaults} from '../../src/workflows/fetch.ts'
 import type {SyncPorts} from '../../src/workflows/ports.ts'
+import {errorIn} from './error-in.ts'
 
 /**
  * The texts of `messages.golden.txt` in `folder`, by title, in the order of the file: what a person reads, written by hand
@@ -36,8 +37,7 @@ export async function failureInSync(ref: SecretRef, connect: () => Promise<Provi
   const vaults = await readVaults([ref], config, ports)
   const answer = vaults.answer(ref)
   await vaults.close()
-  if (answer.kind !== 'failed') throw new Error(`not a failure: ${answer.kind}`)
-  return answer.error
+  return errorIn(answer)
 }
 
 /**

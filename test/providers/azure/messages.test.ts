@@ -8,6 +8,7 @@ import type {Provider} from '../../../src/providers/provider.ts'
 import {makePlace} from '../../config/place.ts'
 import type {FakeAzure} from '../../fakes/azure.ts'
 import {readAll} from '../contract.ts'
+import {errorIn, thrownBy} from '../error-in.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {
   clientSecretLogin,
@@ -47,23 +48,12 @@ async function world(variables: Readonly<Record<string, string>> = {}): Promise<
   const {fake} = await enterFake((given) => ({...clientSecretLogin(given), ...variables}))
   fakes.push(fake)
   const connect: World['connect'] = (settings, host) => connectAt(vaultUrl, {callTimeoutMs: 10_000, ...host}, settings)
-  const read: World['read'] = async (settings, host) => failureOf(await readAll(await connect(settings, host), [ref()]))
+  const read: World['read'] = async (settings, host) => {
+    const [answer] = await readAll(await connect(settings, host), [ref()])
+    return errorIn(answer)
+  }
   const readInRun: World['readInRun'] = () => failureInSync(ref(), connect)
   return {fake, connect, read, readInRun}
-}
-
-function failureOf([answer]: Awaited<ReturnType<typeof readAll>>): EnvdriftError {
-  if (answer?.kind !== 'failed') throw new Error(`Expected a failure, got ${answer?.kind}`)
-  return answer.error
-}
-
-async function thrownBy(call: Promise<unknown>): Promise<EnvdriftError> {
-  const error: unknown = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  if (error instanceof EnvdriftError) return error
-  throw new Error('Expected an error of ours', {cause: error})
 }
 
 const write = async (provider: Provider, value: string, expected = 'any'): Promise<EnvdriftError> =>

@@ -8,6 +8,7 @@ import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import type {FakeAzure} from '../../fakes/azure.ts'
 import {gist, readAll} from '../contract.ts'
+import {errorIn} from '../error-in.ts'
 import {
   clientSecretLogin,
   connectAt,
@@ -37,8 +38,7 @@ const never = () => new AbortController().signal
 /** The error that reading `name` ends in. */
 async function failureOf(provider: Provider, name = 'myapp-key'): Promise<EnvdriftError> {
   const [answer] = await readAll(provider, [ref(name)])
-  if (answer?.kind !== 'failed') throw new Error(`Expected a failure, got ${answer?.kind}`)
-  return answer.error
+  return errorIn(answer)
 }
 
 const caught = (call: Promise<unknown>): Promise<unknown> =>

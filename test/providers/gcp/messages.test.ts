@@ -9,6 +9,7 @@ import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {everythingOf} from '../contract.ts'
+import {thrownBy} from '../error-in.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {credentialFile, logInWith, temporaryDirectory, trustFakes} from './bed.ts'
 import {connect, enterInternet, type Internet} from './internet.ts'
@@ -28,13 +29,6 @@ async function reading(name = 'myapp-key', settings: Settings = {}, host: Partia
   const [secret = '', version] = name.split('@')
   const ref = {vault: 'default', name: secret, ...(version !== undefined && {version})}
   return failureInSync(ref, () => connect(settings, host))
-}
-
-async function thrownBy(promise: Promise<unknown>): Promise<EnvdriftError> {
-  return promise.then(
-    () => expect.unreachable('it succeeded'),
-    (error: unknown) => error as EnvdriftError,
-  )
 }
 
 const writing = async (name: string, expected: string): Promise<EnvdriftError> =>

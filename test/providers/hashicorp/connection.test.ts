@@ -11,6 +11,7 @@ import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
+import {errorIn} from '../error-in.ts'
 import {connectTo, hostWith} from './bed.ts'
 import {startConnectProxy} from './connect-proxy.ts'
 
@@ -25,8 +26,7 @@ async function read(provider: Provider): Promise<string> {
 async function errorOf(provider: Provider): Promise<EnvdriftError> {
   const [answer] = await readAll(provider, [ref])
   await provider.close()
-  if (answer?.kind !== 'failed') throw new Error(`not failed: ${gist(answer!)}`)
-  return answer.error
+  return errorIn(answer)
 }
 
 /** A vault by https, its authority as a file, and a host that trusts it. */

@@ -18,6 +18,7 @@ import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {gist, readAll} from '../contract.ts'
+import {errorIn} from '../error-in.ts'
 import {connectAt, connectTo, hostWith} from './bed.ts'
 
 const ref = (name: string, version?: string): SecretRef => ({
@@ -34,8 +35,7 @@ async function read(provider: Provider, name: string, version?: string): Promise
 
 async function errorOf(provider: Provider, name: string, version?: string): Promise<EnvdriftError> {
   const [answer] = await readAll(provider, [ref(name, version)])
-  if (answer?.kind !== 'failed') throw new Error(`not failed: ${gist(answer!)}`)
-  return answer.error
+  return errorIn(answer)
 }
 
 async function earlier(provider: Provider, of: SecretRef, limit: number): Promise<readonly string[]> {

@@ -10,6 +10,7 @@ import {Secret} from '../../../src/core/secret.ts'
 import type {Provider} from '../../../src/providers/provider.ts'
 import {clientCertificate} from '../../fakes/certificate.ts'
 import {everythingOf, gist, readAll} from '../contract.ts'
+import {errorIn} from '../error-in.ts'
 import {connectAt, hostWith} from './bed.ts'
 import {enableAppRole, type RootApi, writePolicy} from './root-api.ts'
 import {describeBoth, type TestServer} from './servers.ts'
@@ -25,8 +26,7 @@ async function read(provider: Provider): Promise<string> {
 
 async function errorOf(provider: Provider): Promise<EnvdriftError> {
   const [answer] = await readAll(provider, [ref('myapp-production')])
-  if (answer?.kind !== 'failed') throw new Error(`not failed: ${gist(answer!)}`)
-  return answer.error
+  return errorIn(answer)
 }
 
 function fileWith(text: string): string {

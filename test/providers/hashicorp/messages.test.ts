@@ -8,10 +8,11 @@ import {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Env, Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {spec} from '../../../src/providers/hashicorp/spec.ts'
-import type {Fetched, Provider} from '../../../src/providers/provider.ts'
+import type {Provider} from '../../../src/providers/provider.ts'
 import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeVault, startFakeVault} from '../../fakes/hashicorp.ts'
 import {readAll} from '../contract.ts'
+import {errorIn, thrownBy} from '../error-in.ts'
 import {asRead, claimWhole, failureInSync, goldenTexts} from '../golden.ts'
 import {startAgent} from './agent.ts'
 import {connectAt, hostWith} from './bed.ts'
@@ -77,7 +78,7 @@ async function world(options: Parameters<typeof startFakeVault>[0] = {}): Promis
     directory,
     words,
     connect,
-    read: async (...given) => failureOf(await readAll(await connect(...given), [ref()])),
+    read: async (...given) => readFailure(await connect(...given)),
     readInRun: (settings, env) => failureInSync(ref(), () => connect(settings, env)),
     appRole: async (role = {}) => {
       await writePolicy(api, 'myapp-read', [{path: 'secret/data/other', capabilities: ['read']}])
@@ -88,18 +89,9 @@ async function world(options: Parameters<typeof startFakeVault>[0] = {}): Promis
   }
 }
 
-function failureOf([answer]: readonly Fetched[]): EnvdriftError {
-  if (answer?.kind !== 'failed') throw new Error(`not failed: ${answer?.kind}`)
-  return answer.error
-}
-
-async function thrownBy(call: Promise<unknown>): Promise<EnvdriftError> {
-  const error: unknown = await call.then(
-    () => new Error('nothing was thrown'),
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof EnvdriftError)) throw error
-  return error
+async function readFailure(provider: Provider, of = ref()): Promise<EnvdriftError> {
+  const [answer] = await readAll(provider, [of])
+  return errorIn(answer)
 }
 
 /** What is wrong with a configuration, as an error would be. */
@@ -213,13 +205,13 @@ when('LOGIN_REFUSED: the login has run out', async ({vault, appRole, connect}) =
   const provider = await connect(settings, env)
   await readAll(provider, [ref('other')])
   vault.delay(1100)
-  return failureOf(await readAll(provider, [ref()]))
+  return readFailure(provider)
 })
 when('LOGIN_REFUSED: the login is used up', async ({appRole, connect}) => {
   const {settings, env} = await appRole({token_num_uses: 1})
   const provider = await connect({...settings, kv_version: 2}, env)
   await readAll(provider, [ref('other')])
-  return failureOf(await readAll(provider, [ref()]))
+  return readFailure(provider)
 })
 when('LOGIN_REFUSED: something in front of Vault', ({vault, read}) => {
   vault.fault({status: 401, body: 'Unauthorized'})
@@ -294,7 +286,7 @@ when('VERSION_CONFLICT: somebody else wrote it', async ({connect}) =>
 when('UNREACHABLE: nobody listens', async ({vault, connect}) => {
   const provider = await connect()
   await vault.stop()
-  return failureOf(await readAll(provider, [ref()]))
+  return readFailure(provider)
 })
 when('UNREACHABLE: the name is not known', ({words, read}) => {
   // Longer than a name may be, so that no server on the network is asked for it.
@@ -316,10 +308,10 @@ when('INTERRUPTED: the run ends during the login', async ({vault, appRole, conne
   const {settings, env} = await appRole()
   const provider = await connect(settings, env)
   vault.silence()
-  const reading = readAll(provider, [ref()])
+  const reading = readFailure(provider)
   await vi.waitUntil(() => vault.log.at(-1)?.path === 'auth/approle/login')
   await provider.close()
-  return failureOf(await reading)
+  return reading
 })
 when('TLS_REFUSED: nobody vouches for the certificate', async ({vault, words, read}) => {
   const url = await vault.listenSecurely(await serverCertificate(['localhost']))
@@ -367,9 +359,9 @@ when('FILE_UNREADABLE: a client certificate that is a folder', ({directory, read
   read({client_cert: directory, client_key: directory}),
 )
 when('FILE_UNREADABLE: a directory without authorities', ({directory, read}) => read({ca_path: directory}))
-when('CONFIG_INVALID: a name', async ({connect}) => failureOf(await readAll(await connect(), [ref('team//myapp')])))
+when('CONFIG_INVALID: a name', async ({connect}) => readFailure(await connect(), ref('team//myapp')))
 when('CONFIG_INVALID: a version of an engine without versions', async ({connect}) =>
-  failureOf(await readAll(await connect({mount: 'kv1', kv_version: 1}), [ref('myapp-key', '2')])),
+  readFailure(await connect({mount: 'kv1', kv_version: 1}), ref('myapp-key', '2')),
 )
 when('CONFIG_INVALID: a proxy of another kind', async ({words, read}) => {
   words.set('https://vault.example.com', 'https://VAULT')

@@ -14,16 +14,10 @@ const name = 'myapp-key'
 /** Each starts its server, stores the key, and says what the environment must hold; an empty value is unset. */
 const servers: Readonly<Record<string, () => Promise<Readonly<Record<string, string>>>>> = {
   async aws() {
-    const {exampleCredentials, startAwsFake} = await import('../test/fakes/aws.ts')
+    const {startAwsFake} = await import('../test/fakes/aws.ts')
     const fake = await startAwsFake()
     fake.put(name, key, 'eu-west-1')
-    return {
-      AWS_ENDPOINT_URL: fake.url,
-      AWS_ACCESS_KEY_ID: exampleCredentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: exampleCredentials.secretAccessKey,
-      AWS_SESSION_TOKEN: '',
-      AWS_PROFILE: '',
-    }
+    return awsEnvironment(fake)
   },
   async azure() {
     const {certificateFile, environmentFor, startFakeAzure} = await import('../test/fakes/azure.ts')
@@ -55,18 +49,22 @@ const servers: Readonly<Record<string, () => Promise<Readonly<Record<string, str
     }
   },
   async 'aws-ssm'() {
-    const {exampleCredentials} = await import('../test/fakes/aws.ts')
     const {startSsmFake} = await import('../test/fakes/aws-ssm.ts')
     const fake = await startSsmFake()
     fake.put('/team/myapp/key', key, {region: 'eu-west-1'})
-    return {
-      AWS_ENDPOINT_URL: fake.url,
-      AWS_ACCESS_KEY_ID: exampleCredentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: exampleCredentials.secretAccessKey,
-      AWS_SESSION_TOKEN: '',
-      AWS_PROFILE: '',
-    }
+    return awsEnvironment(fake)
   },
+}
+
+async function awsEnvironment({url}: {readonly url: string}): Promise<Readonly<Record<string, string>>> {
+  const {exampleCredentials} = await import('../test/fakes/aws.ts')
+  return {
+    AWS_ENDPOINT_URL: url,
+    AWS_ACCESS_KEY_ID: exampleCredentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: exampleCredentials.secretAccessKey,
+    AWS_SESSION_TOKEN: '',
+    AWS_PROFILE: '',
+  }
 }
 
 const environment = await servers[provider]!()

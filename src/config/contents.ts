@@ -461,8 +461,19 @@ function readPatterns(value: unknown, place: Place, reading: Reading): readonly 
  * than all the rest. `undefined` when their number isn't that of the mappings (inline tables, a header inside a text).
  */
 function headerLines({file, path}: Place, count: number): readonly number[] | undefined {
-  const header = new RegExp(String.raw`^[ \t]*\[\[[ \t]*${path.join(String.raw`[ \t]*\.[ \t]*`)}[ \t]*\]\]`)
-  const lines = file.text.split('\n').flatMap((line, index) => (header.test(line) ? [index + 1] : []))
+  const {text} = file
+  const keys = path.join(String.raw`[ \t]*\.[ \t]*`)
+  const header = new RegExp(String.raw`(?<![^\n])[ \t]*\[\[[ \t]*${keys}[ \t]*\]\]`, 'g')
+  const lines: number[] = []
+  let line = 1
+  let counted = 0
+  for (const {index} of text.matchAll(header)) {
+    for (let end = text.indexOf('\n', counted); end !== -1 && end < index; end = text.indexOf('\n', counted)) {
+      line += 1
+      counted = end + 1
+    }
+    lines.push(line)
+  }
   return lines.length === count ? lines : undefined
 }
 

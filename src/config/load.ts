@@ -36,7 +36,10 @@ export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: Pr
   const byName = await resolveVaults(new Set(routed.map(({draft}) => draft)), gathered)
   const inVaults = routed.flatMap((one) => {
     const vault = byName.get(one.draft.name)
-    return vault === undefined ? [] : [{...one, config: {...one.config, ref: {...one.config.ref, vault: vault.name}}}]
+    if (vault === undefined) return []
+    // As nearly always: two names of one vault are rare.
+    if (vault.name === one.config.ref.vault) return [one]
+    return [{...one, config: {...one.config, ref: {...one.config.ref, vault: vault.name}}}]
   })
   const mappings = await checkTargets(inVaults, envKeysFilename, gathered)
   await throwMistakes(remarks)

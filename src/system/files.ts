@@ -44,6 +44,10 @@ export const temporaryName: RegExp = /^(.+)\.envdrift-([\da-f]{8})-(\d+)-[\da-f]
 /** Names of backups: `.env.keys.backup.20261121_093000`, with `.1`, `.2` … on collision. Groups: file name, time in UTC, number. */
 export const backupName: RegExp = /^(.+)\.backup\.(\d{8}_\d{6})(?:\.(\d+))?$/
 
+// Made once: `promisify` costs more than the calls.
+const openFile = promisify(openFd)
+const readFd = promisify(read)
+
 /** What lies at a path, after symlinks. `other`: a FIFO, a device, a socket. */
 export type Kind = 'file' | 'directory' | 'other' | 'absent'
 
@@ -229,7 +233,7 @@ async function readBytes(target: string, path: string, maxBytes: number): Promis
   try {
     // Looked at before it is opened: opening some devices does something (a tape rewinds, a watchdog starts).
     if (!(await lstat(target)).isFile()) throw notAFile(path, 'is not a regular file')
-    fd = await promisify(openFd)(target, constants.O_RDONLY | nonBlocking | noTerminal | noFollow)
+    fd = await openFile(target, constants.O_RDONLY | nonBlocking | noTerminal | noFollow)
   } catch (error) {
     if (error instanceof EnvdriftError) throw error
     if (isCode(error, 'ENOENT')) return undefined
@@ -254,7 +258,7 @@ async function readToEnd(fd: number, expected: number, path: string, maxBytes: n
   const chunks: Buffer[] = []
   let size = 0
   for (;;) {
-    const {buffer, bytesRead} = await promisify(read)(fd, Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, null)
+    const {buffer, bytesRead} = await readFd(fd, Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, null)
     size += bytesRead
     if (size > maxBytes) throw tooLarge(path, maxBytes)
     if (bytesRead > 0) chunks.push(buffer.subarray(0, bytesRead))

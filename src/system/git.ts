@@ -1,5 +1,5 @@
 import {lstat, stat} from 'node:fs/promises'
-import {basename, delimiter, dirname, join, relative, sep} from 'node:path'
+import {basename, delimiter, dirname, join, sep} from 'node:path'
 
 import {inTurns} from '../core/in-turns.ts'
 import {isInside} from '../core/inside.ts'
@@ -143,7 +143,7 @@ export async function listEnvFiles(
       ? [...(await readTracked(repository)), ...(await readUntracked(repository))]
       : fields(listed.stdout)
   const candidates = [...new Set(names)].filter((name) => isEnvFileName(basename(name)) && !name.endsWith('/'))
-  const paths = candidates.map((name) => join(repository, ...name.split('/')))
+  const paths = candidates.map((name) => join(repository, name))
   const present = await inTurns(paths, async (path) => known?.has(path) === true || (await isFileOrLink(path)))
   return paths.filter((_, index) => present[index]).toSorted()
 }
@@ -197,9 +197,10 @@ async function namesOf(
   {realFolder = rememberRealPaths()}: GitOptions,
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>()
+  const start = repository.endsWith(sep) ? repository.length : repository.length + sep.length
   for (const path of paths) {
     const real = join(await realFolder(dirname(path)), basename(path))
-    if (isInside(real, repository)) names.set(path, relative(repository, real).split(sep).join('/'))
+    if (isInside(real, repository)) names.set(path, real.slice(start).replaceAll(sep, '/'))
   }
   return names
 }

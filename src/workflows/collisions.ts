@@ -15,13 +15,12 @@ import type {Files} from './ports.ts'
 export async function refuseCollisions(located: readonly Located[], {path}: Config, files: Files): Promise<void> {
   // Two links may lead to one file, and to one folder in which there is no file yet.
   const real = await inTurns(located, ({mapping}) => files.realPath(mapping.keysFile))
-  const targets = Map.groupBy(located.entries().toArray(), ([index, {mapping}]) =>
-    JSON.stringify([real[index], mapping.key]),
+  const targets = Map.groupBy(located, ({mapping}, index) => `${mapping.key} ${real[index]}`)
+  const clashes = [...targets.values()].flatMap((group) =>
+    group.length > 1 && new Set(group.map(({mapping}) => refId(mapping.ref))).size > 1
+      ? [group.map(({mapping}) => mapping)]
+      : [],
   )
-  const clashes = [...targets.values()].flatMap((group) => {
-    const mappings = group.map(([, {mapping}]) => mapping)
-    return new Set(mappings.map(({ref}) => refId(ref))).size > 1 ? [mappings] : []
-  })
   if (clashes.length === 0) return
   throw new EnvdriftError('CONFIG_INVALID', `${printable(path)}: ${clashes.map(clashSentence).join('; ')}`, {
     suggestions: ['Give one of them another environment or another folder_path, or remove it.'],

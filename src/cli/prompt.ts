@@ -10,6 +10,9 @@ import type {Answer, Question} from '../workflows/ports.ts'
 /** How often one question is asked before we stop: a pipe that says something else would never end. */
 const attempts = 3
 
+/** Somebody, or a pipe, who is asked what to do about keys that differ. */
+export type Prompt = {readonly ask: (question: Question) => Promise<Answer>; readonly close: () => void}
+
 /**
  * Asks questions on `output` and reads lines from `input`, a terminal or a pipe; opens the input at the first question.
  *
@@ -19,7 +22,7 @@ export function makePrompt(
   input: Readable,
   output: {readonly stream: Writable; /** columns to wrap at */ readonly width: number},
   signal: AbortSignal,
-): {readonly ask: (question: Question) => Promise<Answer>; readonly close: () => void} {
+): Prompt {
   const atEnd = isNothing(input)
   const onTerminal = 'isTTY' in input && input.isTTY === true
   let lines: AsyncIterator<string> | undefined

@@ -1,3 +1,5 @@
+import {isatty} from 'node:tty'
+
 import {runsInCi} from '../config/ci.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Result} from '../core/report.ts'
@@ -12,7 +14,7 @@ import {NotRead, readDescriptor} from './given-bytes.ts'
 import {loadSchema} from './load-schema.ts'
 import {refuseReadingTwice, vaultPassword, type PasswordFlags} from './password.ts'
 import {makeProgress} from './progress.ts'
-import {makePrompt} from './prompt.ts'
+import type {Prompt} from './prompt.ts'
 import {makeQuestions} from './questions.ts'
 import {abortOnSignals} from './signals.ts'
 import {wantsProgress, widthOf} from './terminal.ts'
@@ -42,17 +44,21 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
   const validate = await loadSchema(flags, {cwd: process.cwd(), signal})
 
   const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))
-  const prompt = makePrompt(
-    process.stdin,
-    {stream: process.stderr, width: widthOf(process.stderr, process.env)},
-    signal,
-  )
   const say = (message: string): void => {
     progress.clear()
     warn(message)
   }
-  const interactive = !flags.ci && !runsInCi(givenEnvironment) && process.stdin.isTTY && process.stderr.isTTY
-  const terminal = {input: process.stdin, output: process.stderr, signal, clear: progress.clear}
+  const interactive = !flags.ci && !runsInCi(givenEnvironment) && isatty(0) && isatty(2)
+  const terminal = {
+    // Opened when somebody is asked.
+    get input() {
+      return process.stdin
+    },
+    output: process.stderr,
+    signal,
+    clear: progress.clear,
+  }
+  let prompt: Prompt | undefined
   const askHidden = makeQuestions(terminal)
   const options: SyncOptions = {
     verify: flags.verify,
@@ -77,7 +83,10 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
       }),
       files: makeFiles(config, signal, () => new Date(), realFolder),
       git: makeGit(signal, realFolder),
-      ask: (question) => {
+      ask: async (question) => {
+        const {makePrompt} = await import('./prompt.ts')
+        const output = {stream: terminal.output, width: widthOf(terminal.output, process.env)}
+        prompt ??= makePrompt(terminal.input, output, signal)
         progress.clear()
         return prompt.ask(question)
       },
@@ -88,7 +97,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     return syncResult(report)
   } finally {
     progress.clear()
-    prompt.close()
+    prompt?.close()
   }
 }
 

@@ -41,14 +41,25 @@ const ended = async (child: ReturnType<typeof spawn>): Promise<number | null> =>
 const untilKilled = 'await new Promise(() => setInterval(() => {}, 1000))'
 
 const locksIn = (stateDir: string): readonly string[] => readdirSync(join(stateDir, 'locks'))
-/** Path of the lock of a name, which only this test needs to know. */
-async function lockPath(stateDir: string, name: string): Promise<string> {
+/** Path of the lock of `a`, which only this test needs to know. */
+async function lockPath(stateDir: string): Promise<string> {
   let path = ''
-  await withLock(name, {stateDir}, async () => {
+  await withLock('a', {stateDir}, async () => {
     path = join(stateDir, 'locks', (await Promise.resolve(locksIn(stateDir)))[0] ?? '')
   })
   return path
 }
+
+/** That path, and what stands there while this process holds the lock. */
+async function lockOfOurs(stateDir: string): Promise<{readonly path: string; readonly mine: Record<string, unknown>}> {
+  const path = await lockPath(stateDir)
+  const text = await withLock('a', {stateDir}, async () => await Promise.resolve(readFileSync(path, 'utf8')))
+  return {path, mine: JSON.parse(text) as Record<string, unknown>}
+}
+
+/** Takes the lock and gives it back. */
+const takeLock = async (stateDir: string, waitMs?: number): Promise<void> =>
+  await withLock('a', {stateDir, ...(waitMs !== undefined && {waitMs})}, async () => await Promise.resolve())
 
 it('returns what ran, and leaves nothing', async () => {
   const stateDir = join(temporaryFolder(), 'not', 'there', 'yet')
@@ -173,12 +184,7 @@ it('gives the lock of a killed process to one only of many that want it', async 
 
 /** A lock that nobody holds any more, and the path of the claim of a process that breaks it. */
 async function abandoned(stateDir: string): Promise<{mine: Record<string, unknown>; claim: string}> {
-  const path = await lockPath(stateDir, 'a')
-  const mine = await withLock(
-    'a',
-    {stateDir},
-    async () => await Promise.resolve(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>),
-  )
+  const {path, mine} = await lockOfOurs(stateDir)
   writeFileSync(path, JSON.stringify({...mine, start: '1'}))
   return {mine, claim: `${path}.${String(mine['token'])}.break`}
 }
@@ -201,27 +207,22 @@ it('waits no longer than it may for one who breaks a lock', async () => {
   const stateDir = temporaryFolder()
   const {mine, claim} = await abandoned(stateDir)
   writeFileSync(claim, JSON.stringify({...mine, host: 'build-7'}))
-  await expect(
-    withLock('a', {stateDir, waitMs: 100}, async () => {
-      await Promise.resolve()
-    }),
-  ).rejects.toMatchObject({code: 'LOCKED'})
+  await expect(takeLock(stateDir, 100)).rejects.toMatchObject({code: 'LOCKED'})
 })
 
 it('waits no longer than it may where something lies that is neither there nor not', async () => {
   const stateDir = temporaryFolder()
-  const path = await lockPath(stateDir, 'a')
+  const path = await lockPath(stateDir)
   symlinkSync('/nonexistent/lock', path)
-  await expect(
-    withLock('a', {stateDir, waitMs: 100}, async () => {
-      await Promise.resolve()
-    }),
-  ).rejects.toMatchObject({code: 'LOCKED', suggestions: [expect.any(String), expect.stringContaining(path)]})
+  await expect(takeLock(stateDir, 100)).rejects.toMatchObject({
+    code: 'LOCKED',
+    suggestions: [expect.any(String), expect.stringContaining(path)],
+  })
 })
 
 it('calls what ran done, although its lock can’t be removed any more', async () => {
   const stateDir = temporaryFolder()
-  const path = await lockPath(stateDir, 'a')
+  const path = await lockPath(stateDir)
   const run = async (): Promise<string> => {
     rmSync(path)
     mkdirSync(path)
@@ -232,38 +233,18 @@ it('calls what ran done, although its lock can’t be removed any more', async (
 
 it('takes over from a process whose id belongs to another one by now', async () => {
   const stateDir = temporaryFolder()
-  const path = await lockPath(stateDir, 'a')
-  const mine = await withLock(
-    'a',
-    {stateDir},
-    async () => await Promise.resolve(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>),
-  )
+  const {path, mine} = await lockOfOurs(stateDir)
   writeFileSync(path, JSON.stringify({...mine, start: '1'}))
-  await withLock('a', {stateDir, waitMs: 0}, async () => {
-    await Promise.resolve()
-  })
+  await takeLock(stateDir, 0)
   writeFileSync(path, JSON.stringify(mine))
-  await expect(
-    withLock('a', {stateDir, waitMs: 0}, async () => {
-      await Promise.resolve()
-    }),
-  ).rejects.toMatchObject({code: 'LOCKED'})
+  await expect(takeLock(stateDir, 0)).rejects.toMatchObject({code: 'LOCKED'})
 })
 
 it('never takes over from another machine', async () => {
   const stateDir = temporaryFolder()
-  const path = await lockPath(stateDir, 'a')
-  const mine = await withLock(
-    'a',
-    {stateDir},
-    async () => await Promise.resolve(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>),
-  )
+  const {path, mine} = await lockOfOurs(stateDir)
   writeFileSync(path, JSON.stringify({...mine, host: 'build-7', pid: 999_999_999}))
-  await expect(
-    withLock('a', {stateDir, waitMs: 0}, async () => {
-      await Promise.resolve()
-    }),
-  ).rejects.toMatchObject({
+  await expect(takeLock(stateDir, 0)).rejects.toMatchObject({
     code: 'LOCKED',
     message: expect.stringContaining('process 999999999 on build-7'),
   })
@@ -273,13 +254,9 @@ it.each(['', 'garbage', 'null', '{"pid":1}'])(
   'reclaims an unreadable lock (%j) after two seconds, not before',
   async (text) => {
     const stateDir = temporaryFolder()
-    const path = await lockPath(stateDir, 'a')
+    const path = await lockPath(stateDir)
     writeFileSync(path, text)
-    await expect(
-      withLock('a', {stateDir, waitMs: 0}, async () => {
-        await Promise.resolve()
-      }),
-    ).rejects.toMatchObject({code: 'LOCKED'})
+    await expect(takeLock(stateDir, 0)).rejects.toMatchObject({code: 'LOCKED'})
     const earlier = new Date(Date.now() - 3_000)
     utimesSync(path, earlier, earlier)
     expect(await withLock('a', {stateDir, waitMs: 0}, async () => await Promise.resolve('mine'))).toBe('mine')
@@ -307,7 +284,7 @@ it('goes when the process exits under it', async () => {
 
 it('removes nobody else’s lock when its own was taken away by hand', async () => {
   const stateDir = temporaryFolder()
-  const path = await lockPath(stateDir, 'a')
+  const path = await lockPath(stateDir)
   await withLock('a', {stateDir}, async () => {
     rmSync(path)
     await Promise.resolve()
@@ -329,25 +306,15 @@ it('uses a folder of its own in the temporary directory when the state directory
   expect(await withLock('a', {stateDir}, async () => await Promise.resolve(readdirSync(fallback).length))).toBe(1)
   // Others could remove locks there, or plant links: not safe.
   chmodSync(fallback, 0o777)
-  await expect(
-    withLock('a', {stateDir}, async () => {
-      await Promise.resolve()
-    }),
-  ).rejects.toMatchObject({code: 'FILE_UNWRITABLE'})
+  await expect(takeLock(stateDir)).rejects.toMatchObject({code: 'FILE_UNWRITABLE'})
   rmSync(fallback, {recursive: true})
   execFileSync('ln', ['-s', folder, fallback])
-  await expect(
-    withLock('a', {stateDir}, async () => {
-      await Promise.resolve()
-    }),
-  ).rejects.toMatchObject({code: 'FILE_UNWRITABLE'})
+  await expect(takeLock(stateDir)).rejects.toMatchObject({code: 'FILE_UNWRITABLE'})
 })
 
 it('makes its folder for the user alone', async () => {
   const stateDir = join(temporaryFolder(), 'state')
   mkdirSync(stateDir)
-  await withLock('a', {stateDir}, async () => {
-    await Promise.resolve()
-  })
+  await takeLock(stateDir)
   expect(execFileSync('ls', ['-ld', join(stateDir, 'locks')], {encoding: 'utf8'})).toMatch(/^drwx------/)
 })

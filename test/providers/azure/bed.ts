@@ -113,7 +113,7 @@ export const scriptThatReads = (settings: Settings = {}, callTimeoutMs = 10_000)
   }
   await provider.close()`
 
-export const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: Settings = {}): Promise<Provider> =>
+const connectTo = (vaultUrl: string, host: Partial<Host> = {}, settings: Settings = {}): Promise<Provider> =>
   azure.connect({name: 'default', settings: {vault_url: `${vaultUrl}/`, ...settings}}, testHost(host))
 
 /** The same, closed when the test has finished. */

@@ -29,6 +29,8 @@ const gitEnvironment = {
   GIT_OPTIONAL_LOCKS: '0',
   GIT_NO_LAZY_FETCH: '1',
   GIT_TERMINAL_PROMPT: '0',
+  // check-ignore would otherwise write, and we read, one name at a time: git(1), "GIT_FLUSH".
+  GIT_FLUSH: '0',
   // Windows looks for programs in the working directory first.
   NoDefaultCurrentDirectoryInExePath: '1',
 } as const
@@ -84,12 +86,12 @@ export async function trackedFiles(
       if (wanted.has(name) && !found.has(name)) found.set(name, tracked)
     }
   }
-  return new Map(
-    [...names].flatMap(([path, name]) => {
-      const tracked = found.get(name)
-      return tracked === undefined ? [] : [[path, path + tracked.slice(name.length)] as const]
-    }),
-  )
+  const answers = new Map<string, string>()
+  for (const [path, name] of names) {
+    const tracked = found.get(name)
+    if (tracked !== undefined) answers.set(path, path + tracked.slice(name.length))
+  }
+  return answers
 }
 
 /** The names of which this may be a backup. */
@@ -121,7 +123,9 @@ export async function ignoredFiles(
     asked === undefined
       ? await readIgnored(repository, [...names.values()])
       : new Set(fields(asked.stdout).map((name) => name.slice('./'.length)))
-  return new Set([...names].filter(([, name]) => ignored.has(name)).map(([path]) => path))
+  const answers = new Set<string>()
+  for (const [path, name] of names) if (ignored.has(name)) answers.add(path)
+  return answers
 }
 
 /**
@@ -205,7 +209,14 @@ async function namesOf(
   return names
 }
 
-const fields = (bytes: Buffer): readonly string[] => bytes.toString('utf8').split('\0').slice(0, -1)
+/** What stands before each NUL, one by one: a large repository has a million of them. */
+function* fields(bytes: Buffer): Generator<string, undefined> {
+  let start = 0
+  for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
+    yield bytes.toString('utf8', start, end)
+    start = end + 1
+  }
+}
 
 async function isFileOrLink(path: string): Promise<boolean> {
   const status = await lstat(path).catch(() => undefined)

@@ -23,9 +23,14 @@ export async function askGit(mappings: readonly Mapping[], git: Git): Promise<Gi
   const keysFiles = [...new Set(mappings.map(({keysFile}) => keysFile))]
   const repositories = await inTurns(keysFiles, (keysFile) => git.repositoryOf(dirname(keysFile)))
   const placed: Placed = Map.groupBy(keysFiles, (_, index) => repositories[index])
-  const tracked = await refuseTracked(placed, git)
   const written = new Set(mappings.flatMap(({ephemeral, keysFile}) => (ephemeral ? [] : [keysFile])))
-  return {tracked, unignored: await unignoredAmong(placed, (file) => written.has(file) && !tracked.has(file), git)}
+  // Side by side: git takes some milliseconds for each answer.
+  const [tracked, unignored] = await Promise.all([
+    refuseTracked(placed, git),
+    unignoredAmong(placed, (file) => written.has(file), git),
+  ])
+  const open = unignored.find((keysFile) => !tracked.has(keysFile))
+  return {tracked, unignored: open === undefined ? undefined : ignoreAdvice(open)}
 }
 
 async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<string, EnvdriftError>> {
@@ -35,19 +40,22 @@ async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<stri
   return new Map(answers.flat().map(([keysFile, path]) => [keysFile, trackedError(path)]))
 }
 
+/** Keys files that git doesn't ignore, or wouldn't ignore a backup of. */
 async function unignoredAmong(
   placed: Placed,
   isMeant: (keysFile: string) => boolean,
   git: Git,
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   const answers = await inTurns([...placed], async ([repository, keysFiles]) => {
-    if (repository === undefined) return undefined
+    if (repository === undefined) return []
     const asked = keysFiles.filter(isMeant)
     const ignored = await git.ignored(repository, asked.flatMap(withBackup))
-    return asked.find((keysFile) => withBackup(keysFile).some((path) => !ignored.has(path)))
+    return asked.filter((keysFile) => withBackup(keysFile).some((path) => !ignored.has(path)))
   })
-  const open = answers.find((keysFile) => keysFile !== undefined)
-  if (open === undefined) return undefined
+  return answers.flat()
+}
+
+function ignoreAdvice(open: string): string {
   const name = basename(open)
   // `k*` would ignore far too much.
   const lines = name.startsWith('.env.keys')

@@ -180,6 +180,8 @@ describe('git', () => {
     const run = await sync(['--force'])
     expect(run.code).toBe(1)
     expect(run.stdout).toContain('svc/.env.keys is tracked by git')
+    // To ignore it comes after untracking it.
+    expect(run.stderr).not.toContain('are not ignored by git')
     expect(run.stderr).not.toContain('not ignored')
     expect(workspace.read(keysFile)).toBe(production(other))
   })

@@ -10,8 +10,6 @@ export async function repositoryOf(directory: string, port: ConfigPort): Promise
   return undefined
 }
 
-export const realpathOfNearest = (path: string, port: ConfigPort): Promise<string> => port.realPath(path)
-
 /** Does git keep a repository here? */
 export async function isRepositoryRoot(folder: string, port: ConfigPort): Promise<boolean> {
   // A worktree and a submodule have a file there.

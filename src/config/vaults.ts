@@ -7,7 +7,6 @@ import {printable} from '../core/text.ts'
 import type {VaultConfig} from './config.ts'
 import type {Gathered} from './gather.ts'
 import type {Remark} from './mistakes.ts'
-import {realpathOfNearest} from './reach.ts'
 import type {Draft} from './routing.ts'
 import {variableOf} from './variables.ts'
 
@@ -49,7 +48,7 @@ export async function resolveVault(
     const path = settings[key]
     const isOurs = ['repository', undefined].includes(draft.origins[key])
     if (reach === undefined || repository === undefined || typeof path !== 'string' || !isOurs) continue
-    if (isInside(await realpathOfNearest(path, port), repository)) continue
+    if (isInside(await port.realPath(path), repository)) continue
     found.push({
       place: draft.placeOf(key),
       text: `${key} leads out of the repository (${printable(path)}): choose a place inside, or set ${variableOf(draft.provider, key, spec.settings[key]!)}`,

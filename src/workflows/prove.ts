@@ -36,7 +36,8 @@ export async function prove(
   {files, signal}: Pick<SyncPorts, 'files' | 'signal'>,
 ): Promise<Outcome> {
   if (outcome.status === 'error' || located.kind === 'lost') return outcome
-  const seen = {...outcome, ...((wanted || verify) && plainIn(located))}
+  const plain = wanted || verify ? plainIn(located) : undefined
+  const seen = plain === undefined ? outcome : {...outcome, notEncrypted: plain}
   if (!wanted && validate === undefined) return seen
   const key = await keyInUse(outcome, order, config, files)
   return {
@@ -48,10 +49,8 @@ export async function prove(
 
 type Ready = Extract<Located, {kind: 'ready'}>
 
-const plainIn = ({env}: Ready): {notEncrypted?: readonly string[]} =>
-  env === undefined || env.scan.encrypted.length === 0 || env.scan.plain.length === 0
-    ? {}
-    : {notEncrypted: env.scan.plain}
+const plainIn = ({env}: Ready): readonly string[] | undefined =>
+  env === undefined || env.scan.encrypted.length === 0 || env.scan.plain.length === 0 ? undefined : env.scan.plain
 
 async function keyInUse(
   outcome: Outcome,

@@ -13,11 +13,13 @@ import {delimiter, dirname, join} from 'node:path'
 import {interleaved, median, once, peakMiB, type Command} from './bench/measure.ts'
 import {makeProject, type BenchProject} from './bench/project.ts'
 import {findRivals, installPython, pythonVersion, secretspecVersion} from './bench/rivals.ts'
+import {bundleEntries} from './build/bundle.ts'
+import type {Stages} from './build/join-chunks.ts'
 
 const root = join(import.meta.dirname, '..')
 const quick = process.argv.includes('--quick')
 /** Runs of each command that are counted: of short ones, and of those that take seconds. */
-const [runs, longRuns] = quick ? [3, 3] : [11, 5]
+const [runs, longRuns] = [quick ? 5 : 11, 5]
 const atOnce = 16
 
 const place = mkdtempSync(join(tmpdir(), 'envdrift-bench-'))
@@ -127,18 +129,45 @@ async function startUp(): Promise<number> {
 const verify = ['sync', '--verify', '--ci'] as const
 const pythonVerify = ['sync', '-c', 'python.toml', '--verify', '--ci'] as const
 
+/** What no verify can do without, each bundled as the program is. */
+async function floors(project: BenchProject): Promise<readonly Command[]> {
+  const out = join(place, 'floor')
+  const entry = 'scripts/bench/one-read.ts'
+  const stages: Stages = {
+    always: [{name: 'sdk', ways: [[entry, 'node_modules/@aws-sdk/client-secrets-manager/dist-es/index.js']]}],
+    either: [],
+  }
+  await bundleEntries(root, out, {entries: [{in: entry, out: 'one-read'}], stages})
+  writeFileSync(join(out, 'package.json'), '{"type": "module"}')
+  const modules = ['crypto', 'https', 'fs/promises', 'child_process'].map((name) => `'node:${name}'`)
+  return [
+    {
+      ...bare,
+      name: 'node, with its modules for HTTPS, hashes, files and git',
+      argv: [node, '-e', `for (const name of [${modules.join()}]) process.getBuiltinModule(name)`],
+    },
+    {
+      name: "node, with AWS's SDK and one read",
+      argv: [node, join(out, 'one-read.js'), 'service-0-key'],
+      cwd: place,
+      env: {...bareEnv, ...project.login, ENVDRIFT_BENCH_COMPILED: join(place, 'compiled')},
+    },
+  ]
+}
+
 async function oneMapping(): Promise<void> {
   await withProject(1, {delayMs: 0}, async (project) => {
-    const [bareMs = Number.NaN, one = Number.NaN, py] = await interleaved(
-      [bare, ours(verify, project), ...theirs(pythonVerify, project)],
-      runs,
-    )
+    const floor = await floors(project)
+    const [bareMs = Number.NaN, withModules = Number.NaN, withSdk = Number.NaN, one = Number.NaN, py] =
+      await interleaved([bare, ...floor, ours(verify, project), ...theirs(pythonVerify, project)], runs)
     const factor = py === undefined ? undefined : py / one
     say(`\n### One mapping, no latency\n`)
     table(
       ['command', 'ms', 'times bare Node'],
       [
         ['node -e 0', bareMs.toFixed(0), '1.00'],
+        [floor[0]!.name, withModules.toFixed(0), (withModules / bareMs).toFixed(2)],
+        [floor[1]!.name, withSdk.toFixed(0), (withSdk / bareMs).toFixed(2)],
         ['envdrift sync --verify --ci', one.toFixed(0), (one / bareMs).toFixed(2)],
         [
           `Python envdrift ${pythonVersion}`,
@@ -210,9 +239,12 @@ async function batches(): Promise<void> {
     const before = project.vault.requests().length
     await once(ours(verify, project))
     const requests = project.vault.requests().length - before
-    const [one = Number.NaN, theirsMs] = await interleaved([ours(verify, project), ...spec], longRuns)
-    // Half a minute a run: once is enough to see a factor of forty.
-    const slow = quick ? undefined : await slowest(theirs(pythonVerify, project))
+    // It takes half a minute a run.
+    const slowOnes = quick ? [] : theirs(pythonVerify, project)
+    const measured = await interleaved([ours(verify, project), ...spec, ...slowOnes], longRuns)
+    const one = measured[0] ?? Number.NaN
+    const theirsMs = spec.length === 0 ? undefined : measured[1]
+    const slow = slowOnes.length === 0 ? undefined : measured.at(-1)
     say(`\n### ${size} mappings with batch reads, each answered after 50 ms\n`)
     table(
       ['command', 'ms'],
@@ -245,16 +277,15 @@ async function batches(): Promise<void> {
   })
 }
 
-const slowest = async (commands: readonly Command[]): Promise<number | undefined> =>
-  commands[0] === undefined ? undefined : (await once(commands[0])).ms
-
 async function decryption(): Promise<void> {
   const size = quick ? 10 : 100
   await withProject(size, {delayMs: 0, values: 20}, async (project) => {
-    const [one = Number.NaN] = await interleaved([ours(['sync', '--check-decryption', '--ci'], project)], longRuns)
-    const slow = quick
-      ? undefined
-      : await slowest(theirs(['sync', '-c', 'python.toml', '--check-decryption', '--ci'], project))
+    // It takes a minute a run.
+    const slowOnes = quick ? [] : theirs(['sync', '-c', 'python.toml', '--check-decryption', '--ci'], project)
+    const [one = Number.NaN, slow] = await interleaved(
+      [ours(['sync', '--check-decryption', '--ci'], project), ...slowOnes],
+      longRuns,
+    )
     say(`\n### --check-decryption of ${size} services with 20 values each\n`)
     table(
       ['command', 'ms'],
@@ -278,18 +309,24 @@ async function decryption(): Promise<void> {
 }
 
 async function thousands(): Promise<void> {
+  const sizes = quick ? [1000] : [1000, 10_000]
   const rows: string[][] = []
   const figures: {readonly taken: number; readonly peak: number}[] = []
-  for (const size of quick ? [1000] : [1000, 10_000]) {
-    await withProject(size, {delayMs: 0}, async (project) => {
-      const command = ours(verify, project)
-      const taken: number[] = []
-      for (let run = 0; run < 3; run += 1) taken.push((await once(command)).ms)
-      const peak = await peakMiB(command)
-      figures.push({taken: median(taken), peak})
-      rows.push([String(size), median(taken).toFixed(0), peak.toFixed(0)])
-    })
+  const measure = async (projects: readonly BenchProject[]): Promise<void> => {
+    const commands = projects.map((project) => ours(verify, project))
+    const taken = await interleaved(commands, longRuns)
+    for (const [index, command] of commands.entries()) {
+      const peaks: number[] = []
+      for (let run = 0; run < longRuns; run += 1) peaks.push(await peakMiB(command))
+      figures.push({taken: taken[index]!, peak: median(peaks)})
+      rows.push([String(sizes[index]), taken[index]!.toFixed(0), median(peaks).toFixed(0)])
+    }
   }
+  await withProject(sizes[0]!, {delayMs: 0}, (first) =>
+    sizes[1] === undefined
+      ? measure([first])
+      : withProject(sizes[1], {delayMs: 0}, (second) => measure([first, second])),
+  )
   say('\n### Thousands of mappings in one configuration, no latency\n')
   table(['mappings', 'ms', 'peak MiB'], rows)
   const [thousand, tenThousand] = figures
@@ -313,22 +350,19 @@ async function thousands(): Promise<void> {
 async function installing(): Promise<void> {
   const file = globSync('envdrift-*.tgz', {cwd: place})[0]!
   const oursMs: number[] = []
+  const pip: number[] = []
   for (let run = 0; run < longRuns; run += 1) {
     const prefix = join(place, `install-${run}`)
     const start = performance.now()
     npmInstall(join(place, file), prefix)
     await once({...ours(['--version']), argv: [node, join(prefix, 'node_modules/envdrift/bin/run.js'), '--version']})
     oursMs.push(performance.now() - start)
-  }
-  const pip: number[] = []
-  if (python !== undefined && !quick) {
-    for (let run = 0; run < 3; run += 1) {
-      const directory = join(place, `python-${run}`)
-      const start = performance.now()
-      installPython(directory)
-      await once({...bare, name: 'Python envdrift', argv: [join(directory, 'bin/envdrift'), '--version']})
-      pip.push(performance.now() - start)
-    }
+    if (python === undefined || quick) continue
+    const directory = join(place, `python-${run}`)
+    const startOfPip = performance.now()
+    installPython(directory)
+    await once({...bare, name: 'Python envdrift', argv: [join(directory, 'bin/envdrift'), '--version']})
+    pip.push(performance.now() - startOfPip)
   }
   say('\n### Installing into an empty folder, and a first run\n')
   table(

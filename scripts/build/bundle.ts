@@ -9,19 +9,43 @@ import {publishedPackageJson} from './published-package-json.ts'
 /**
  * Write the program: one module per command, with shared chunks, every dependency inside, and no source maps.
  *
- * Names stay as they are: stack traces can be read, and short names with esbuild's `keepNames` take 10 ms at each start.
- *
  * @param root - absolute; the checkout.
  * @param outdir - absolute; made if it isn't there.
  * @returns what went into it, with paths relative to `root`.
  */
-export async function bundle(root: string, outdir: string): Promise<Metafile> {
+export function bundle(root: string, outdir: string): Promise<Metafile> {
   const files = [
     'src/cli/start.ts',
     'src/cli/help.ts',
     'src/cli/json-schema-worker.ts',
     ...globSync('src/commands/**/*.ts', {cwd: root}).toSorted(),
   ]
+  const entries = files.map((file) => ({
+    in: file,
+    out: file.replace(/^src[\\/](?:cli[\\/])?/, '').replace(/\.ts$/, ''),
+  }))
+  return bundleEntries(root, outdir, {entries, stages, plugins: [ownPackageJson(root), withoutUnusedProtos]})
+}
+
+/**
+ * As {@link bundle}, for entries of one's own.
+ *
+ * Names stay as they are: stack traces can be read, and short names with esbuild's `keepNames` take 10 ms at each start.
+ */
+export async function bundleEntries(
+  root: string,
+  outdir: string,
+  {
+    entries,
+    stages,
+    plugins = [],
+  }: {
+    /** Sources relative to `root`, and what each becomes below `outdir`, without `.js`. */
+    readonly entries: {readonly in: string; readonly out: string}[]
+    readonly stages: Stages
+    readonly plugins?: readonly Plugin[]
+  },
+): Promise<Metafile> {
   const options: BuildOptions & {readonly absWorkingDir: string} = {
     absWorkingDir: root,
     format: 'esm',
@@ -36,10 +60,7 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
   }
   const bundled = await build({
     ...options,
-    entryPoints: files.map((file) => ({
-      in: file,
-      out: file.replace(/^src[\\/](?:cli[\\/])?/, '').replace(/\.ts$/, ''),
-    })),
+    entryPoints: entries,
     outdir,
     bundle: true,
     splitting: true,
@@ -48,7 +69,7 @@ export async function bundle(root: string, outdir: string): Promise<Metafile> {
     mainFields: ['module', 'main'],
     metafile: true,
     chunkNames: 'chunks/[name]-[hash]',
-    plugins: [ownPackageJson(root), lazySegmenters, lazyRequires, withoutZlib, proxyOfGaxios, withoutUnusedProtos],
+    plugins: [lazySegmenters, lazyRequires, withoutZlib, proxyOfGaxios, ...plugins],
   })
   return joinChunks(bundled, stages, options)
 }

@@ -52,9 +52,10 @@ export function makeSecrets(account: string): Secrets {
 
   /** By name only in one's own account; by ARN, whole or without its last seven characters, everywhere. */
   const lookUp = (region: string, id: string): StoredSecret | undefined =>
-    [...secretsIn(region).values()].find(
-      ({name, arn}) => arn === id || arn.slice(0, -7) === id || (name === id && arn.includes(`:${account}:`)),
-    )
+    secretsIn(region).get(keyOf(account, id)) ??
+    secretsIn(region)
+      .values()
+      .find(({arn}) => arn === id || arn.slice(0, -7) === id)
 
   function answer(operation: string, region: string, body: Body, caller: string): unknown {
     const secrets = secretsIn(region)

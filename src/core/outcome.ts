@@ -50,16 +50,14 @@ export type SyncReport = {
 }
 
 /** Everything that makes this run a failure, as exit reasons; empty when all is well. */
-function troubles({outcomes, coverage}: SyncReport): readonly ExitReason[] {
-  return [
-    ...outcomes.flatMap((outcome): ExitReason[] => [
-      ...(outcome.status === 'error' ? [reasonOf(outcome.error)] : []),
-      ...(outcome.decryption?.kind === 'failed' ? (['decryption'] as const) : []),
-      ...(outcome.schema?.kind === 'violated' ? (['error'] as const) : []),
-      ...(outcome.schema?.kind === 'failed' ? [reasonOf(outcome.schema.error)] : []),
-    ]),
-    ...(coverage?.required === true && coverage.uncovered.length > 0 ? (['drift'] as const) : []),
-  ]
+function* troubles({outcomes, coverage}: SyncReport): Generator<ExitReason> {
+  for (const outcome of outcomes) {
+    if (outcome.status === 'error') yield reasonOf(outcome.error)
+    if (outcome.decryption?.kind === 'failed') yield 'decryption'
+    if (outcome.schema?.kind === 'violated') yield 'error'
+    if (outcome.schema?.kind === 'failed') yield reasonOf(outcome.schema.error)
+  }
+  if (coverage?.required === true && coverage.uncovered.length > 0) yield 'drift'
 }
 
 export const exitReasonOf = (report: SyncReport): ExitReason => worstReason(troubles(report))

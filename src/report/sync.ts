@@ -35,12 +35,15 @@ function rows(report: SyncReport, style: Style): readonly Output[] {
   for (const {mapping} of outcomes) uses.set(mapping.folderPath, (uses.get(mapping.folderPath) ?? 0) + 1)
   const explained = new Set(sharedOf(outcomes).keys())
   const manyVaults = new Set(outcomes.map(({mapping}) => mapping.ref.vault)).size > 1
-  const texts = outcomes
-    .filter((outcome) => !style.quiet || isBad(outcome))
-    .map((outcome) => row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, explained}))
-  return Array.from({length: Math.ceil(texts.length / rowsAtOnce)}, (_, turn) => ({
+  const seen = outcomes.filter((outcome) => !style.quiet || isBad(outcome))
+  const textOf = (outcome: Outcome): string =>
+    row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, explained})
+  return Array.from({length: Math.ceil(seen.length / rowsAtOnce)}, (_, turn) => ({
     to: 'stdout',
-    text: texts.slice(turn * rowsAtOnce, (turn + 1) * rowsAtOnce).join(''),
+    text: seen
+      .slice(turn * rowsAtOnce, (turn + 1) * rowsAtOnce)
+      .map(textOf)
+      .join(''),
   }))
 }
 

@@ -17,6 +17,7 @@ import {withLock} from '../system/lock.ts'
 import {realPathOf, rememberRealPaths, type RealPathOf} from '../system/real-path.ts'
 import type {Files, Git} from '../workflows/ports.ts'
 import {givenEnvironment} from './environment.ts'
+import {keepHeapSmall} from './small-heap.ts'
 
 /** Node tries a second address of a host after so long, in milliseconds; its own 250 are too short across continents. */
 const addressAttemptMs = 2_000
@@ -40,7 +41,11 @@ export function configPort(realFolder: RealPathOf = realPathOf): ConfigPort {
     env: givenEnvironment,
     userConfigPath: join(configDir(process.env, homedir()), 'config.toml'),
     kind: statKind,
-    readText: (path) => readTextFile(path, {maxBytes: configLimitBytes}),
+    readText: async (path) => {
+      const text = await readTextFile(path, {maxBytes: configLimitBytes})
+      keepHeapSmall(text)
+      return text
+    },
     glob: async (patterns, exclude, cwd) => {
       // Loaded only where a configuration has patterns.
       const {globFiles} = await import('../system/glob.ts')

@@ -86,7 +86,7 @@ export function makeFiles(
 }
 
 export function makeGit(signal: AbortSignal, realFolder: RealPathOf = rememberRealPaths()): Git {
-  const options = {env: process.env, signal, realFolder}
+  const options = {env: process.env, signal, realFolder, listings: new Map()}
   return {
     repositoryOf: findRepositories(realFolder),
     tracked: (repository, paths) => trackedFiles(repository, paths, options),

@@ -14,6 +14,15 @@ export type GitOptions = {
   readonly signal?: AbortSignal
   /** Of the folders that files lie in. */
   readonly realFolder?: RealPathOf
+  /** What git listed before, by repository: one child then serves {@link trackedFiles} and {@link listEnvFiles}. */
+  readonly listings?: Map<string, Promise<Listing | undefined>>
+}
+
+/** Names of a repository with `.env` in them, relative to it, with slashes. */
+type Listing = {
+  readonly tracked: readonly string[]
+  /** Those that aren't ignored. */
+  readonly untracked: readonly string[]
 }
 
 /** How long one git child may take, in milliseconds; then our own reading answers. Listing 100,000 files takes it 0.1 s. */
@@ -78,10 +87,11 @@ export async function trackedFiles(
 ): Promise<ReadonlyMap<string, string>> {
   if (paths.length === 0) return new Map()
   const names = await namesOf(repository, paths, options)
-  const listed = await git(repository, ['ls-files', '-z'], options)
   const wanted = new Set(names.values())
   const found = new Map<string, string>()
-  for (const tracked of listed === undefined ? await readTracked(repository) : fields(listed.stdout)) {
+  const isListed = [...wanted].every((name) => name.includes('.env'))
+  const listed = isListed ? (await listingOf(repository, options))?.tracked : await allTracked(repository, options)
+  for (const tracked of listed ?? (await readTracked(repository))) {
     for (const name of [tracked, ...backedUp(tracked)]) {
       if (wanted.has(name) && !found.has(name)) found.set(name, tracked)
     }
@@ -92,6 +102,31 @@ export async function trackedFiles(
     if (tracked !== undefined) answers.set(path, path + tracked.slice(name.length))
   }
   return answers
+}
+
+async function allTracked(repository: string, options: GitOptions): Promise<Iterable<string> | undefined> {
+  const listed = await git(repository, ['ls-files', '-z'], options)
+  return listed === undefined ? undefined : fields(listed.stdout)
+}
+
+/** `undefined` where git is missing or refuses. */
+function listingOf(repository: string, options: GitOptions): Promise<Listing | undefined> {
+  const known = options.listings?.get(repository) ?? list(repository, options)
+  options.listings?.set(repository, known)
+  return known
+}
+
+async function list(repository: string, options: GitOptions): Promise<Listing | undefined> {
+  // The pattern matches at every depth: gitglossary(7), "pathspec". Each name has its tag and a space in front of it, and
+  // that of untracked files is `?`: git-ls-files(1), "-t".
+  const argv = ['ls-files', '-z', '-t', '--cached', '--others', '--exclude-standard', '--', '*.env*'] as const
+  const listed = await git(repository, argv, options)
+  if (listed === undefined) return undefined
+  const {tracked = [], untracked = []} = Object.groupBy(fields(listed.stdout), (field) =>
+    field.startsWith('? ') ? 'untracked' : 'tracked',
+  )
+  const nameOf = (field: string): string => field.slice('? '.length)
+  return {tracked: tracked.map(nameOf), untracked: untracked.map(nameOf)}
 }
 
 /** The names of which this may be a backup. */
@@ -139,13 +174,11 @@ export async function listEnvFiles(
   repository: string,
   {known, ...options}: GitOptions & {readonly known?: {readonly has: (path: string) => boolean}} = {},
 ): Promise<readonly string[]> {
-  // The pattern only keeps the list short; it matches at every depth: gitglossary(7), "pathspec".
-  const argv = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', '*.env*'] as const
-  const listed = await git(repository, argv, options)
-  const names =
-    listed === undefined
-      ? [...(await readTracked(repository)), ...(await readUntracked(repository))]
-      : fields(listed.stdout)
+  const listed = await listingOf(repository, options)
+  const names = [
+    ...(listed?.tracked ?? (await readTracked(repository))),
+    ...(listed?.untracked ?? (await readUntracked(repository))),
+  ]
   const candidates = [...new Set(names)].filter((name) => isEnvFileName(basename(name)) && !name.endsWith('/'))
   const paths = candidates.map((name) => join(repository, name))
   const present = await inTurns(paths, async (path) => known?.has(path) === true || (await isFileOrLink(path)))

@@ -184,6 +184,37 @@ it('starts one child for four hundred folders', async () => {
   expect(calls()).toHaveLength(3)
 })
 
+it('asks one child for tracked keys files and env files, and one more for keys files of other names', async () => {
+  const workspace = makeWorkspace({'.gitignore': '.env.keys\nignored.env\n'})
+  for (const name of [
+    '.env',
+    'new.env',
+    'ignored.env',
+    'app.keys',
+    'a/.env.keys',
+    'b/.env.keys',
+    'b/.env.keys.backup.1',
+  ])
+    workspace.write(name, '')
+  workspace.git('add', '--force', '.env', 'app.keys', 'a/.env.keys', 'b/.env.keys.backup.1')
+  const {calls, ...env} = recordingGit(workspace)
+  const options = {env, listings: new Map()}
+  const asked = ['a/.env.keys', 'b/.env.keys', 'c/.env.keys'].map((name) => workspace.path(name))
+  const [envFiles, tracked] = await Promise.all([
+    listEnvFiles(workspace.root, options),
+    trackedFiles(workspace.root, asked, options),
+  ])
+  expect(envFiles).toEqual(['.env', 'canary/.env.production', 'new.env'].map((name) => workspace.path(name)))
+  expect([...tracked]).toEqual([
+    [asked[0], asked[0]],
+    [asked[1], workspace.path('b/.env.keys.backup.1')],
+  ])
+  expect(calls()).toHaveLength(1)
+  const other = workspace.path('app.keys')
+  expect([...(await trackedFiles(workspace.root, [other], options))]).toEqual([[other, other]])
+  expect(calls()).toHaveLength(2)
+})
+
 it('reads by itself when git refuses the checkout', async () => {
   const workspace = makeWorkspace({'.gitignore': '.env.keys\n', '.env': ''})
   workspace.git('add', '.env')

@@ -199,7 +199,7 @@ it('asks one child for tracked keys files and env files, and one more for keys f
   workspace.git('add', '--force', '.env', 'app.keys', 'a/.env.keys', 'b/.env.keys.backup.1')
   const {calls, ...env} = recordingGit(workspace)
   const options = {env, listings: new Map()}
-  const asked = ['a/.env.keys', 'b/.env.keys', 'c/.env.keys'].map((name) => workspace.path(name))
+  const asked = ['a/.env.keys', 'b/.env.keys', 'c/.env.keys', 'open.env.keys'].map((name) => workspace.path(name))
   const [envFiles, tracked] = await Promise.all([
     listEnvFiles(workspace.root, options),
     trackedFiles(workspace.root, asked, options),

@@ -191,6 +191,7 @@ it('asks one child for tracked keys files and env files, and one more for keys f
     'new.env',
     'ignored.env',
     'app.keys',
+    'open.env.keys',
     'a/.env.keys',
     'b/.env.keys',
     'b/.env.keys.backup.1',

@@ -4,6 +4,7 @@ import type {Config} from '../config/config.ts'
 import {loadConfig} from '../config/load.ts'
 import type {RealPathOf} from '../system/real-path.ts'
 import {shownWarnings} from './base-command.ts'
+import {keepHeapSmall} from './small-heap.ts'
 import {configPort, specs} from './wire.ts'
 
 /** Flags of every command about mappings: which of them a run is about. */
@@ -49,6 +50,8 @@ export async function configured(
     ci: flags.ci,
   }
   const config = await loadConfig(given, configPort(realFolder), specs)
+  // Patterns make many of a small file.
+  keepHeapSmall({mappings: config.mappings.length})
   for (const warning of shownWarnings(config.warnings)) warn(warning)
   return config
 }

@@ -43,7 +43,7 @@ export function configPort(realFolder: RealPathOf = realPathOf): ConfigPort {
     kind: statKind,
     readText: async (path) => {
       const text = await readTextFile(path, {maxBytes: configLimitBytes})
-      keepHeapSmall(text)
+      keepHeapSmall({characters: text?.length ?? 0})
       return text
     },
     glob: async (patterns, exclude, cwd) => {

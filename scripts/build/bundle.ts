@@ -179,10 +179,12 @@ const lazyRequires: Plugin = {
 const withoutZlib: Plugin = {
   name: 'without-zlib',
   setup: (bundler) => {
-    bundler.onLoad({filter: /[\\/]crc32[\\/]Crc32Node\.js$/}, () => ({
-      contents: "export {Crc32Js as Crc32Node} from './Crc32Js'",
-      loader: 'js',
-    }))
+    bundler.onLoad({filter: /[\\/]crc32[\\/]Crc32Node\.js$/}, ({path}) => {
+      const exported = readFileSync(path, 'utf8').match(/^export .*$/gm)
+      if (exported?.join() !== 'export const Crc32Node = zlibCrc32 ? buildNativeClass(zlibCrc32) : Crc32Js;')
+        throw new Error(`${path} is not as expected: look at withoutZlib`)
+      return {contents: "export {Crc32Js as Crc32Node} from './Crc32Js'", loader: 'js'}
+    })
   },
 }
 

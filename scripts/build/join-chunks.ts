@@ -9,7 +9,7 @@ import {withoutFacades} from './without-facades.ts'
 type LoadedTogether = readonly string[]
 
 /** What every one of these ways loads becomes one file of that name. */
-export type Stage = {readonly name: string; readonly ways: readonly LoadedTogether[]}
+type Stage = {readonly name: string; readonly ways: readonly LoadedTogether[]}
 
 /** What runs load: each of the first, one after the other, then that of one of several. */
 export type Stages = {readonly always: readonly Stage[]; readonly either: readonly Stage[]}

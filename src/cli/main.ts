@@ -9,16 +9,8 @@ import {errorOutputs} from '../report/errors.ts'
 import type {CommandClass} from './base-command.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
 import {documentOutput, failUnlessFinished, flushAndExit, write} from './emit.ts'
+import type {Layout} from './oclif.ts'
 import {widthOf} from './terminal.ts'
-
-/** Where the commands lie: `dist` in a build, `src` in development. */
-export type Layout = {
-  /** Absolute; holds package.json's oclif part, or the one given here. */
-  readonly root: string
-  readonly packageJson: Readonly<Record<string, unknown>> & {
-    readonly oclif: Readonly<Record<string, unknown>> & {readonly bin: string; readonly commands: string}
-  }
-}
 
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {

@@ -1,7 +1,14 @@
 import {Config} from '@oclif/core/config'
 import {run} from '@oclif/core/run'
 
-import type {Layout} from './main.ts'
+/** Where the commands lie: `dist` in a build, `src` in development. */
+export type Layout = {
+  /** Absolute; holds package.json's oclif part, or the one given here. */
+  readonly root: string
+  readonly packageJson: Readonly<Record<string, unknown>> & {
+    readonly oclif: Readonly<Record<string, unknown>> & {readonly bin: string; readonly commands: string}
+  }
+}
 
 /** oclif, ready to run a command line: it knows every command, their help, and what was most likely meant. */
 export async function loadOclif({root, packageJson}: Layout): Promise<{

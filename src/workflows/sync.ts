@@ -79,12 +79,8 @@ async function readAndDecide(
     ports,
   )
   reading.catch(() => {})
-  const looking = Promise.all([
-    askGit(mappings, ports.git),
-    readKeysFiles(mappings, config, ports.files),
-    lookThrough(located, config, ports),
-  ])
-  const [{tracked, unignored}, keysFiles, coverage] = await looking.catch(async (error: unknown) => {
+  const looking = Promise.all([askGit(mappings, ports.git), lookThrough(located, config, ports)])
+  const [{tracked, unignored}, coverage] = await looking.catch(async (error: unknown) => {
     await reading.then(
       ({close}) => close(),
       () => {},
@@ -93,6 +89,8 @@ async function readAndDecide(
   })
   const vaults = await reading
   try {
+    // Only now: a vault, or a person who logs in, may take minutes, and what became of a keys file by then must be seen.
+    const keysFiles = await readKeysFiles(mappings, config, ports.files)
     const orders = await inTurns(located, (one) => orderOf(one, {tracked, keysFiles, vaults}, options))
     return {orders, unignored, coverage, close: vaults.close}
   } catch (error) {

@@ -1,5 +1,6 @@
-import {readFileSync, symlinkSync, writeFileSync} from 'node:fs'
+import {readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 
 import {describe, expect, it} from 'vitest'
 
@@ -118,6 +119,25 @@ const envFile = (publicKey: string, name = 'PRODUCTION'): string =>
   encryptEnvFile(`DOTENV_PUBLIC_KEY_${name}`, publicKey, {A: '1'})
 
 describe('a keys file that somebody changes meanwhile', () => {
+  it.each<[string, (workspace: Workspace, other: string) => void, Partial<SyncOptions>, readonly string[]]>([
+    ['gets another key', (workspace, other) => workspace.write(keysFile, other), {verify: true}, ['DIFFERS']],
+    ['gets another key', (workspace, other) => workspace.write(keysFile, other), {force: true}, ['updated']],
+    ['goes away', (workspace) => rmSync(workspace.path(keysFile)), {verify: true}, ['KEYS_FILE_MISSING']],
+    ['goes away', (workspace) => rmSync(workspace.path(keysFile)), {}, ['created']],
+  ])('is compared as it is when the vault has answered: it %s', async (_, change, options, expected) => {
+    const [key, other] = [plantKey(), plantKey()]
+    const workspace = makeWorkspace({'svc/.env.production': envFile(key.publicKey), [keysFile]: production(key)})
+    const slow = vaultOf(async function* (refs) {
+      await sleep(50)
+      change(workspace, production(other))
+      for (const ref of refs) yield {kind: 'found', ref, value: new Secret(key.privateKey)} satisfies Fetched
+    })
+    const outcomes = await run(workspace, {mappings: [mappingOf(workspace)], vaults: {default: slow}, options})
+    expect(ended(outcomes)).toEqual(expected)
+    const isRight = workspace.exists(keysFile) && workspace.read(keysFile).includes(key.privateKey)
+    expect(isRight).toBe(options.verify !== true)
+  })
+
   it('keeps the key that came after the question, which was about another', async () => {
     const [key, old, theirs] = [plantKey(), plantKey(), plantKey()]
     const workspace = makeWorkspace({'svc/.env.production': envFile(key.publicKey), [keysFile]: production(old)})

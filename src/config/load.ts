@@ -33,7 +33,8 @@ export async function loadConfig(flags: ConfigFlags, port: ConfigPort, specs: Pr
   const routed = selected.flatMap(route)
   const others = unselected.flatMap(route)
   checkFlagsUsed(routed, gathered)
-  const byName = await resolveVaults(new Set(routed.map(({draft}) => draft)), gathered)
+  const draftsOf = (some: typeof routed) => new Set(some.map(({draft}) => draft))
+  const byName = await resolveVaults(draftsOf(routed), gathered, draftsOf([...routed, ...others]))
   const inVaults = routed.flatMap((one) => {
     const vault = byName.get(one.draft.name)
     if (vault === undefined) return []

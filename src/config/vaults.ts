@@ -13,7 +13,7 @@ import {variableOf} from './variables.ts'
 /**
  * The last word of a vault's provider.
  *
- * @param drafts - all that the run has to do with, this one included.
+ * @param drafts - all that the configuration has mappings for, those of other profiles and this one included.
  * @returns `undefined` when the vault is unusable (said).
  */
 export async function resolveVault(
@@ -55,7 +55,10 @@ export async function resolveVault(
     })
   }
   remarks.warnings.push(...warnings.map((text) => ({text})))
-  remarks.mistakes.push(...found)
+  // What is wrong with the machine is so for every vault.
+  const isNew = (one: Remark): boolean =>
+    one.place !== undefined || !remarks.mistakes.some(({place, text}) => place === undefined && text === one.text)
+  remarks.mistakes.push(...found.filter(isNew))
   return found.length > 0 ? undefined : {name: draft.name, provider: draft.provider, settings}
 }
 
@@ -112,15 +115,18 @@ function isSameServer(one: string, other: string): boolean {
 /**
  * The vaults of these drafts, by their names. Two names for one vault get the same one, so that it is logged in to once and
  * asked once. Unusable ones are left out (said).
+ *
+ * @param all - those of other profiles, too.
  */
 export async function resolveVaults(
   drafts: ReadonlySet<Draft>,
   gathered: Gathered,
+  all: ReadonlySet<Draft>,
 ): Promise<ReadonlyMap<VaultName, VaultConfig>> {
   const byName = new Map<VaultName, VaultConfig>()
   const byIdentity = new Map<string, VaultConfig>()
   for (const draft of drafts) {
-    const vault = await resolveVault(draft, gathered, drafts)
+    const vault = await resolveVault(draft, gathered, all)
     if (vault === undefined) continue
     const identity = identityOf(vault)
     if (!byIdentity.has(identity)) byIdentity.set(identity, vault)

@@ -552,6 +552,22 @@ describe('who may set what', () => {
     ).toMatchObject({default: {url: 'https://other.example'}, team: {url: 'https://agent.example'}})
   })
 
+  it('an agent is asked for one server only, also when each profile has one of its own', async () => {
+    const vault = (name: string): string =>
+      `[vaults.${name}]\nprovider = "hashicorp"\nurl = "https://${name}.example"\n`
+    const mapped = (name: string): string => mapping(`vault_name = "${name}"\nprofile = "${name}"`)
+    const text = `[vault]\nprovider = "hashicorp"\n${vault('prod')}${vault('dev')}${mapped('prod')}${mapped('dev')}`
+    const env = {VAULT_AGENT_ADDR: 'https://agent.example'}
+    const failure = await failureOf(await makePlace(), text, {profile: 'prod'}, env)
+    expect(failure).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('https://prod.example, https://dev.example'),
+    })
+    const all = `${text}${mapping('vault_name = "prod"', 'two')}${mapping('vault_name = "dev"', 'three')}`
+    const {message} = await failureOf(await makePlace(), all, {}, env)
+    expect(message.split('leads to one server')).toHaveLength(2)
+  })
+
   it('the challenge of another Azure vault is verified, whatever the user file says of its own', async () => {
     const place = await makePlace()
     const user = '[vault.azure]\nvault_url = "https://mine.vault.azure.net/"\ndisable_challenge_verification = true\n'

@@ -5,7 +5,23 @@ import {printable, shortened} from '../core/text.ts'
 
 /** The one place where text becomes bytes on a stream. */
 export function write({to, text}: Output): void {
-  process[to].write(text)
+  try {
+    process[to].write(text)
+  } catch (error) {
+    loseOutput(to, error as NodeJS.ErrnoException)
+  }
+}
+
+/** A stream took less than it was given. */
+let isLost = false
+
+/** The process fails from now on: a full disk, or a device that is gone, must not pass for a result that was printed. */
+export function loseOutput(to: Output['to'], {code = 'unknown error'}: NodeJS.ErrnoException): void {
+  const isFirst = !isLost
+  isLost = true
+  if (!isFirst || to === 'stderr') return
+  const advice = 'Free space on the disk that it goes to, or send it elsewhere, then run the command again.'
+  write({to: 'stderr', text: `[ERROR] The standard output could not be written: ${code}\n  → ${advice}\n`})
 }
 
 /** The one document of `--json`. Its shape is promised in docs/stability.md. */
@@ -39,11 +55,31 @@ function unfinished(code: number): void {
 }
 
 /** End the process once both streams have taken everything: a socket that an SDK left open must not keep us waiting. */
-export async function flushAndExit(): Promise<never> {
+export function flushAndExit(): Promise<never> {
+  ending ??= end()
+  return ending
+}
+
+/** What fails while the process ends must not end it again. */
+let ending: Promise<never> | undefined
+
+async function end(): Promise<never> {
   process.off('exit', unfinished)
-  for (const stream of [process.stdout, process.stderr]) {
+  // A stream says a little later that it failed.
+  await new Promise(setImmediate)
+  for (const to of ['stdout', 'stderr'] as const) {
+    const stream = process[to]
     // One that broke takes nothing any more, and would never say that it has.
-    if (stream.writable) await new Promise((done) => stream.write('', done))
+    if (!stream.writable || stream.writableLength === 0) continue
+    await new Promise<unknown>((done) => {
+      try {
+        stream.write('', done)
+      } catch (error) {
+        loseOutput(to, error as NodeJS.ErrnoException)
+        done(undefined)
+      }
+    })
   }
+  if (isLost) process.exitCode ||= 1
   process.exit()
 }

@@ -61,6 +61,8 @@ export async function bundleEntries(
   const bundled = await build({
     ...options,
     entryPoints: entries,
+    // What CommonJS packages look for; those who make their own keep it.
+    define: {__dirname: 'import.meta.dirname', __filename: 'import.meta.filename'},
     outdir,
     bundle: true,
     splitting: true,

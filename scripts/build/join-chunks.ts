@@ -1,7 +1,7 @@
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {dirname, join, posix} from 'node:path'
 
-import {build, type BuildOptions, type Metafile, type OutputFile, type Plugin} from 'esbuild'
+import {build, transform, type BuildOptions, type Metafile, type OutputFile, type Plugin} from 'esbuild'
 
 import {withoutFacades} from './without-facades.ts'
 
@@ -50,6 +50,8 @@ export async function joinChunks(
         plugins: [linked(home, outputs, homes, (chunk) => texts.get(join(options.absWorkingDir, chunk))!)],
       })
       const text = withoutFacades(outputFiles[0]!.text)
+      // Says whether it is a module that Node can load, names declared twice included.
+      await transform(text, {format: 'esm', logLevel: 'silent'})
       const path = join(options.absWorkingDir, home)
       mkdirSync(dirname(path), {recursive: true})
       writeFileSync(path, text)

@@ -26,9 +26,7 @@ export function withoutFacades(text: string): string {
     .replaceAll(importOfNodeLater, (found, name: string) =>
       !isBuiltin(name) ? found : `Promise.resolve({__proto__:${builtin(name)},default:${builtin(name)}})`,
     )
-  // CommonJS packages look for these.
+  // What esbuild makes of CommonJS packages looks for it.
   if (/\brequire\b/.test(rest)) known.push(`require=${builtin('node:module')}.createRequire(import.meta.url)`)
-  if (/\b__filename\b/.test(rest)) known.push('__filename=import.meta.filename')
-  if (/\b__dirname\b/.test(rest)) known.push('__dirname=import.meta.dirname')
   return known.length === 0 ? rest : `const ${known.join()};\n${rest}`
 }

@@ -67,6 +67,11 @@ export abstract class BaseCommand extends Command {
 
   readonly #warnings = new Set<string>()
 
+  /** The flag alone: oclif heeds a variable of its own as well, where it has loaded its configuration. */
+  override jsonEnabled(): boolean {
+    return this.#has('--json')
+  }
+
   /** Parse, call one workflow, hand back what it says. */
   protected abstract execute(): Promise<Result>
 

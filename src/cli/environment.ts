@@ -17,9 +17,6 @@ const leaking = [
   'GOOGLE_SDK_NODE_LOGGING',
 ]
 
-/** oclif's own words for `--json`, which only some of our command lines would heed. */
-const oclifs = ['ENVDRIFT_CONTENT_TYPE']
-
 /**
  * What only we read. SDKs start programs (`az`, a `credential_process`) with the environment of this process; those that
  * the clouds' own logins need must stay.
@@ -28,5 +25,5 @@ const secret =
   /^DOTENV_PRIVATE_KEY|^ENVDRIFT_VAULT_(?:NEW_)?PASSWORD$|^ENVDRIFT_HASHICORP_(?:SECRET_ID|JWT|PASSWORD)$|^(?:VAULT|BAO)_TOKEN$|^VAULT_(?:SECRET_ID|ID_TOKEN|LDAP_PASSWORD)$/
 
 for (const name of Object.keys(process.env)) {
-  if (leaking.includes(name) || oclifs.includes(name) || secret.test(name)) delete process.env[name]
+  if (leaking.includes(name) || secret.test(name)) delete process.env[name]
 }

@@ -107,8 +107,10 @@ function replaced(
   key: PrivateKey,
 ): string {
   const value = key.text.reveal()
+  // A quote that nobody closed goes with the value.
+  const staysQuoted = quote !== '' && text.charAt(valueStart - 1) === quote
   // `NAME:` takes the whole next line for its value if that isn't empty; what a person put there may be another key
-  if (separator === ':' && quote === '' && /[\r\n]/.test(text.slice(afterSeparator - 1, valueStart))) {
+  if (separator === ':' && !staysQuoted && /[\r\n]/.test(text.slice(afterSeparator - 1, valueStart))) {
     const colon = text.lastIndexOf(':', afterSeparator - 1) + 1
     return `${text.slice(0, colon)} ${value}${text.slice(colon)}`
   }

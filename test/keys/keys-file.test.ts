@@ -173,6 +173,12 @@ describe('withKey', () => {
     expect(set(`${PRODUCTION}="x"\n`, `${K}, ${K2}`)).toBe(`${PRODUCTION}="${K},${K2}"\n`)
   })
 
+  it('writes behind the colon what would stand on the next line without quotes, so that it stays there', () => {
+    expect(set(`${PRODUCTION}:\n"`)).toBe(`${PRODUCTION}: ${K}\n"`)
+    expect(set(`${PRODUCTION}: ${K}\n"`)).toBe(`${PRODUCTION}: ${K}\n"`)
+    expect(set(`${PRODUCTION}:\n"x"\n`)).toBe(`${PRODUCTION}:\n"${K}"\n`)
+  })
+
   it('keeps a file name in its comment, whatever the name holds', () => {
     const text = withKey("A='open\n", PRODUCTION, keyOf(K), "dir/.env.x'\nEVIL=1")
     expect(text).toBe(`A='open\n\n# .env.x?\\nEVIL=1\n${PRODUCTION}=${K}\n`)

@@ -77,16 +77,16 @@ export type NewPasswordFlags = {
   readonly 'new-password-file'?: string | undefined
 }
 
+type Ask = (question: string) => Promise<string | undefined>
+
 /** What finding a password may use of the machine. */
 export type PasswordContext = {
-  /** A person sits at a terminal and may be asked. */
-  readonly interactive: boolean
   readonly warn: (message: string) => void
   readonly signal: AbortSignal
   /** This process's environment unless given. */
   readonly env?: Env
-  /** Asks without showing the answer: on the terminal unless given. */
-  readonly ask?: (question: string) => Promise<string | undefined>
+  /** Asks a person without showing the answer; left out where nobody can be asked. */
+  readonly ask?: Ask
   /** Limit of a password command or pipe, in milliseconds; 30 s unless given. */
   readonly timeoutMs?: number
 }
@@ -108,8 +108,8 @@ export function vaultPassword(flags: PasswordFlags, context: PasswordContext): H
     common ??= fromFlags(flags, settings, context).then((found) => found ?? fromVariables(env, settings, context))
     const found = (await common) ?? (await fromSettings(settings, env, context))
     if (found !== undefined) return found
-    if (!context.interactive) throw missing(path, settings)
-    return answered(await ask(`Password of the vault ${printable(path)}: `, context))
+    if (context.ask === undefined) throw missing(path, settings)
+    return answered(await context.ask(`Password of the vault ${printable(path)}: `))
   }
 }
 
@@ -117,10 +117,11 @@ export function vaultPassword(flags: PasswordFlags, context: PasswordContext): H
  * As {@link vaultPassword}, for a vault that is about to be made: asked twice at a terminal, and warned of when short.
  */
 export function firstPassword(flags: PasswordFlags, context: PasswordContext): Host['vaultPassword'] {
-  const quiet = vaultPassword(flags, {...context, interactive: false})
+  const {ask, ...unasked} = context
+  const quiet = vaultPassword(flags, unasked)
   return async (vault) => {
     const secret = await quiet(vault).catch((error: unknown) => {
-      if (context.interactive && error instanceof NoSource) return askTwice(`Password for the new vault`, context)
+      if (ask !== undefined && error instanceof NoSource) return askTwice(`Password for the new vault`, ask)
       throw error
     })
     return warnedOf(secret, context)
@@ -133,7 +134,7 @@ export function firstPassword(flags: PasswordFlags, context: PasswordContext): H
  * @throws EnvdriftError VAULT_PASSWORD_MISSING, INTERRUPTED.
  */
 export async function newVaultPassword(flags: NewPasswordFlags, context: PasswordContext): Promise<Secret> {
-  const {env = givenEnvironment, interactive} = context
+  const {env = givenEnvironment, ask} = context
   const [fd, file, variable] = [
     flags['new-password-fd'],
     flags['new-password-file'],
@@ -142,7 +143,7 @@ export async function newVaultPassword(flags: NewPasswordFlags, context: Passwor
   if (fd !== undefined) return warnedOf(await fromDescriptor(fd, `--new-password-fd ${fd}`, context), context)
   if (file !== undefined) return warnedOf(await fromFile(file, '--new-password-file', context), context)
   if (variable !== undefined) return warnedOf(checked(Buffer.from(variable), 'ENVDRIFT_VAULT_NEW_PASSWORD'), context)
-  if (interactive) return warnedOf(await askTwice('New password', context), context)
+  if (ask !== undefined) return warnedOf(await askTwice('New password', ask), context)
   throw new NoSource('No new password was given, and nobody can be asked', [
     'Set ENVDRIFT_VAULT_NEW_PASSWORD, or give --new-password-file FILE or --new-password-fd N.',
     'Or run the command at a terminal without --ci.',
@@ -326,15 +327,9 @@ function checked(bytes: Buffer, source: string): Secret {
   return new Secret(password)
 }
 
-async function ask(question: string, context: PasswordContext): Promise<string | undefined> {
-  if (context.ask !== undefined) return context.ask(question)
-  const {askHidden} = await import('./hidden-question.ts')
-  return askHidden(question, {input: process.stdin, output: process.stderr, signal: context.signal})
-}
-
-async function askTwice(what: string, context: PasswordContext): Promise<Secret> {
-  const first = answered(await ask(`${what}: `, context))
-  const second = await ask(`${what}, again: `, context)
+async function askTwice(what: string, ask: Ask): Promise<Secret> {
+  const first = answered(await ask(`${what}: `))
+  const second = await ask(`${what}, again: `)
   if (second !== undefined && first.equals(new Secret(second))) return first
   throw new EnvdriftError('VAULT_PASSWORD_MISSING', 'The two passwords differ', {
     suggestions: ['Run the command again.'],

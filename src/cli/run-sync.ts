@@ -1,6 +1,3 @@
-import {isatty} from 'node:tty'
-
-import {runsInCi} from '../config/ci.ts'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Result} from '../core/report.ts'
 import {Secret} from '../core/secret.ts'
@@ -9,13 +6,12 @@ import {syncResult} from '../report/sync.ts'
 import {rememberRealPaths} from '../system/real-path.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
 import {configured, type ConfigFlags} from './configured.ts'
-import {givenEnvironment} from './environment.ts'
 import {NotRead, readDescriptor} from './given-bytes.ts'
 import {loadSchema} from './load-schema.ts'
 import {refuseReadingTwice, vaultPassword, type PasswordFlags} from './password.ts'
 import {makeProgress} from './progress.ts'
 import type {Prompt} from './prompt.ts'
-import {makeQuestions} from './questions.ts'
+import {makeQuestions, somebodyIsThere, terminalOf} from './questions.ts'
 import {abortOnSignals} from './signals.ts'
 import {wantsProgress, widthOf} from './terminal.ts'
 import {connectWith, makeFiles, makeGit} from './wire.ts'
@@ -48,16 +44,8 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
     progress.clear()
     warn(message)
   }
-  const interactive = !flags.ci && !runsInCi(givenEnvironment) && isatty(0) && isatty(2)
-  const terminal = {
-    // Opened when somebody is asked.
-    get input() {
-      return process.stdin
-    },
-    output: process.stderr,
-    signal,
-    clear: progress.clear,
-  }
+  const interactive = somebodyIsThere(flags)
+  const terminal = terminalOf(signal, progress.clear)
   let prompt: Prompt | undefined
   const askHidden = makeQuestions(terminal)
   const options: SyncOptions = {
@@ -79,7 +67,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
         token: await tokenOf(flags, say, signal),
         warn: say,
         ...(flags.verbose && {verbose: say}),
-        vaultPassword: vaultPassword(flags, {interactive, warn: say, signal, ask: askHidden}),
+        vaultPassword: vaultPassword(flags, {warn: say, signal, ...(interactive && {ask: askHidden})}),
       }),
       files: makeFiles(config, signal, () => new Date(), realFolder),
       git: makeGit(signal, realFolder),

@@ -1,7 +1,9 @@
+import {isatty} from 'node:tty'
+
 import {EnvdriftError} from '../core/errors.ts'
 import {printable} from '../core/text.ts'
 import {descriptorOf, NotRead, readDescriptor, readPath} from './given-bytes.ts'
-import {askHidden} from './hidden-question.ts'
+import type {PasswordContext} from './password.ts'
 
 /** More than any value may have, in bytes: the vault says so of what is longer. */
 const maxBytes = 64 * 1024
@@ -9,7 +11,7 @@ const maxBytes = 64 * 1024
 /** The file descriptor that the value comes from: 0 is standard input; `undefined` for a file and a terminal. */
 export function valueDescriptor(file: string | undefined): number | undefined {
   if (file !== undefined) return descriptorOf(file)
-  return process.stdin.isTTY ? undefined : 0
+  return isatty(0) ? undefined : 0
 }
 
 /**
@@ -18,18 +20,20 @@ export function valueDescriptor(file: string | undefined): number | undefined {
  * @throws EnvdriftError FILE_UNREADABLE, INTERRUPTED, USAGE when nobody can be asked.
  */
 export async function readValue(
-  {name, file, ci}: {readonly name: string; readonly file: string | undefined; readonly ci: boolean},
-  signal: AbortSignal,
+  {name, file}: {readonly name: string; readonly file: string | undefined},
+  {ask, signal}: Pick<PasswordContext, 'ask' | 'signal'>,
 ): Promise<Buffer> {
   if (file !== undefined)
     return readPath(file, {maxBytes, signal}).catch(refused(file === '-' ? 'standard input' : file))
-  if (!process.stdin.isTTY) return readDescriptor(0, {maxBytes, signal}).catch(refused('standard input'))
-  if (ci)
-    throw new EnvdriftError('USAGE', 'No value was given, and with --ci nobody is asked', {
-      suggestions: ['Pipe the value in, or give --value-file FILE.'],
+  if (!isatty(0)) return readDescriptor(0, {maxBytes, signal}).catch(refused('standard input'))
+  if (ask === undefined)
+    throw new EnvdriftError('USAGE', 'No value was given, and nobody can be asked', {
+      suggestions: [
+        'Pipe the value in, or give --value-file FILE.',
+        'Or run the command at a terminal without --ci, and be asked.',
+      ],
     })
-  const question = `Value of ${printable(name)} (not shown): `
-  return Buffer.from((await askHidden(question, {input: process.stdin, output: process.stderr, signal})) ?? '')
+  return Buffer.from((await ask(`Value of ${printable(name)} (not shown): `)) ?? '')
 }
 
 const refused =

@@ -22,6 +22,7 @@ import {
   type PasswordContext,
   type PasswordFlags,
 } from './password.ts'
+import {makeQuestions, somebodyIsThere, terminalOf} from './questions.ts'
 import {abortOnSignals} from './signals.ts'
 import {configPort, specs} from './wire.ts'
 
@@ -58,9 +59,9 @@ export abstract class VaultCommand extends BaseCommand {
     const {path, settings} = await placeOf(flags, (message) => this.warning(message))
     const signal = abortOnSignals()
     const context = {
-      interactive: !flags.ci && process.stdin.isTTY && process.stderr.isTTY,
       warn: (message: string) => this.warning(message),
       signal,
+      ...(somebodyIsThere(flags) && {ask: makeQuestions(terminalOf(signal))}),
     }
     const passwordOf = (options.isNew ? firstPassword : vaultPassword)(flags, context)
     const vault = embeddedVault({

@@ -29,11 +29,10 @@ const never = new AbortController().signal
 function contextOf({env, answers, timeoutMs}: Given, warnings: string[] = []): PasswordContext {
   const lines = [...(answers ?? [])]
   return {
-    interactive: answers !== undefined,
     warn: (text) => warnings.push(text),
     signal: never,
     env: {PATH: process.env['PATH'], ...env},
-    ask: async () => lines.shift(),
+    ...(answers !== undefined && {ask: async () => lines.shift()}),
     ...(timeoutMs !== undefined && {timeoutMs}),
   }
 }

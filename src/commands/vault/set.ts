@@ -29,8 +29,8 @@ export default class VaultSet extends VaultCommand {
     const {args, argv, flags} = await this.parse(VaultSet).catch(refuseValueInFlag)
     if (argv.length > 1 || args.name.includes('=')) throw valueInHistory()
     const file = flags['value-file']
-    const {vault, signal} = await this.vaultOf(flags, {descriptorOfValue: valueDescriptor(file)})
-    const value = () => readValue({name: args.name, file, ci: flags.ci}, signal)
+    const {vault, context, signal} = await this.vaultOf(flags, {descriptorOfValue: valueDescriptor(file)})
+    const value = () => readValue({name: args.name, file}, context)
     const version = await setSecret(vault, args.name, value, signal)
     const text = `Stored ${args.name} (version ${version})`
     return done(text, {vault: vault.path, name: args.name, version})

@@ -208,6 +208,17 @@ describe('vault set and get', () => {
     expect((await vault(workspace, ['get', 'myapp-production'], {tty: true})).stdout).toBe('typed-value\n')
   })
 
+  it.each<[string, RunOptions['env'], readonly string[]]>([
+    ['with --ci', {}, ['--ci']],
+    ['in CI', {CI: 'true'}, []],
+  ])('asks nobody for a value %s, though there is a terminal', async (_, env, flags) => {
+    const workspace = await workspaceWithVault()
+    const options = {tty: true, env: {...withPassword, ...env}, timeoutMs: 10_000}
+    const run = await vault(workspace, ['set', 'myapp-production', ...flags], options)
+    expect(run).toMatchObject({code: 2, stdout: expect.stringContaining('nobody can be asked')})
+    expect((await vault(workspace, ['list'])).stdout).not.toContain('myapp-production')
+  })
+
   it.each(['set', 'get', 'rm'])('says of %s without a name what is missing', async (command) => {
     const run = await vault(await workspaceWithVault(), [command], {stdin: 'a value'})
     expect(run).toMatchObject({code: 2, stdout: ''})
@@ -436,6 +447,7 @@ describe('the password', () => {
     ['a pipe', {stdin: ''}, []],
     ['no standard input at all', {stdin: 'closed'}, []],
     ['a terminal with --ci', {tty: true}, ['--ci']],
+    ['a terminal in CI', {tty: true, env: {CI: 'true'}}, []],
   ])('P4 ends without a question when there is no source, with %s', async (_, options, flags) => {
     const workspace = await workspaceWithVault()
     // The runner ends what still runs after this, and fails.

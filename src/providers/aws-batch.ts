@@ -1,4 +1,5 @@
 import type {SecretRef} from '../core/mapping.ts'
+import {partsOf} from '../core/parts.ts'
 
 /** What a service answers for one of several secrets. */
 type Entry = {readonly Name?: string | undefined; readonly ARN?: string | undefined}
@@ -15,9 +16,7 @@ export function batchesOf(
   {size, regionOf}: {readonly size: number; readonly regionOf: (ref: SecretRef) => string},
 ): readonly (readonly SecretRef[])[] {
   const groups = Map.groupBy(refs, (ref) => `${regionOf(ref)} ${isArn(ref)} ${ref.version === undefined}`)
-  return [...groups.values()].flatMap((group) =>
-    Array.from({length: Math.ceil(group.length / size)}, (_, n) => group.slice(n * size, (n + 1) * size)),
-  )
+  return [...groups.values()].flatMap((group) => partsOf(group, size))
 }
 
 /** An entry for each of `refs` that has exactly one. Two answers to one question are none: asked for alone, there is one. */

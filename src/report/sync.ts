@@ -3,6 +3,7 @@ import {basename} from 'node:path'
 import {EnvdriftError} from '../core/errors.ts'
 import {writtenName} from '../core/mapping.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
+import {partsOf} from '../core/parts.ts'
 import type {Sight, SkipReason} from '../core/plan.ts'
 import {errorDocument, reasonOf, shownMessage, type Output, type Result, type Style} from '../core/report.ts'
 import {firstFew, printable, shortened} from '../core/text.ts'
@@ -38,13 +39,7 @@ function rows(report: SyncReport, style: Style): readonly Output[] {
   const seen = outcomes.filter((outcome) => !style.quiet || isBad(outcome))
   const textOf = (outcome: Outcome): string =>
     row(outcome, {style, alone: uses.get(outcome.mapping.folderPath) === 1, manyVaults, explained})
-  return Array.from({length: Math.ceil(seen.length / rowsAtOnce)}, (_, turn) => ({
-    to: 'stdout',
-    text: seen
-      .slice(turn * rowsAtOnce, (turn + 1) * rowsAtOnce)
-      .map(textOf)
-      .join(''),
-  }))
+  return partsOf(seen, rowsAtOnce).map((some) => ({to: 'stdout', text: some.map(textOf).join('')}))
 }
 
 /** So many rows are written together: each write is a call of the system. */

@@ -5,9 +5,10 @@ import {boolean, string} from '@oclif/core/flags'
 import {EnvdriftError} from '../core/errors.ts'
 import {errorDocument, exitCodeOf, type Result, type Style} from '../core/report.ts'
 import {firstFew} from '../core/text.ts'
+import {documentOutput} from '../report/document.ts'
 import {errorOutputs, warningOutput} from '../report/errors.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
-import {documentOutput, write} from './emit.ts'
+import {write} from './emit.ts'
 import {wantsColor, widthOf} from './terminal.ts'
 
 /** More warnings than this help nobody; a pull request can cause as many as it likes. */

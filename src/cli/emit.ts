@@ -1,7 +1,6 @@
 import {writeSync} from 'node:fs'
 
 import type {Output} from '../core/report.ts'
-import {printable, shortened} from '../core/text.ts'
 
 /** The one place where text becomes bytes on a stream. */
 export function write({to, text}: Output): void {
@@ -12,26 +11,37 @@ export function write({to, text}: Output): void {
   }
 }
 
+const streams = ['stdout', 'stderr'] as const
+
+/** What a stream told us last. */
+let told: unknown
+
+/** Is this what a stream told us? oclif, which listens, too, throws it again. */
+export const isOfOutput = (error: unknown): boolean => error === told
+
+/** From now on the process ends when a stream fails; to be called before oclif listens. */
+export function endWhenOutputFails(): void {
+  for (const to of streams) {
+    process[to].prependListener('error', (error: NodeJS.ErrnoException) => {
+      told = error
+      // Who closed a pipe may not have seen everything; a stream that fails otherwise has lost something.
+      if (error.code === 'EPIPE') process.exitCode ??= 1
+      else loseOutput(to, error)
+      void flushAndExit()
+    })
+  }
+}
+
 /** A stream took less than it was given. */
 let isLost = false
 
 /** The process fails from now on: a full disk, or a device that is gone, must not pass for a result that was printed. */
-export function loseOutput(to: Output['to'], {code = 'unknown error'}: NodeJS.ErrnoException): void {
+function loseOutput(to: Output['to'], {code = 'unknown error'}: NodeJS.ErrnoException): void {
   const isFirst = !isLost
   isLost = true
   if (!isFirst || to === 'stderr') return
   const advice = 'Free space on the disk that it goes to, or send it elsewhere, then run the command again.'
   write({to: 'stderr', text: `[ERROR] The standard output could not be written: ${code}\n  → ${advice}\n`})
-}
-
-/** The one document of `--json`. Its shape is promised in docs/stability.md. */
-export function documentOutput(
-  command: string | null,
-  document: Readonly<Record<string, unknown>>,
-  warnings: readonly string[],
-): Output {
-  const whole = {schemaVersion: 1, command, ...document, warnings: warnings.map((text) => shortened(printable(text)))}
-  return {to: 'stdout', text: `${JSON.stringify(whole, null, 2)}\n`}
 }
 
 /** Exit codes that a signal gave. */
@@ -67,7 +77,7 @@ async function end(): Promise<never> {
   process.off('exit', unfinished)
   // A stream says a little later that it failed.
   await new Promise(setImmediate)
-  for (const to of ['stdout', 'stderr'] as const) {
+  for (const to of streams) {
     const stream = process[to]
     // One that broke takes nothing any more, and would never say that it has.
     if (!stream.writable || stream.writableLength === 0) continue

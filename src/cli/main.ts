@@ -4,25 +4,23 @@ import {extname, join} from 'node:path'
 import {pathToFileURL} from 'node:url'
 
 import {EnvdriftError} from '../core/errors.ts'
-import {errorDocument, exitCodeOf, type Output} from '../core/report.ts'
+import {errorDocument, exitCodeOf} from '../core/report.ts'
+import {documentOutput} from '../report/document.ts'
 import {errorOutputs} from '../report/errors.ts'
 import type {CommandClass} from './base-command.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
-import {documentOutput, failUnlessFinished, flushAndExit, loseOutput, write} from './emit.ts'
+import {endWhenOutputFails, failUnlessFinished, flushAndExit, isOfOutput, write} from './emit.ts'
 import type {Layout} from './oclif.ts'
 import {widthOf} from './terminal.ts'
 
 /** Run one command line to its end; the process ends here. */
 export async function main(argv: readonly string[], {root, packageJson}: Layout): Promise<never> {
-  for (const to of ['stdout', 'stderr'] as const) {
-    // Before oclif, which listens to the output, too, and throws what it is told.
-    process[to].prependListener('error', (error: NodeJS.ErrnoException) => endWithout(to, error))
-  }
+  endWhenOutputFails()
   failUnlessFinished()
   // An SDK may throw where nobody waits for it; Node would print the error whole, with whatever it quotes.
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error: unknown) => {
-      if (error === told) return
+      if (isOfOutput(error)) return
       reportFailure(error, [], argv.includes('--json'))
       void flushAndExit()
     })
@@ -93,15 +91,4 @@ function refuseNodeDebug(): void {
       suggestions: ['Unset NODE_DEBUG for this command: env -u NODE_DEBUG envdrift …'],
     },
   )
-}
-
-/** What a stream told us last. */
-let told: unknown
-
-/** Who closed a pipe may not have seen everything; a stream that fails otherwise has lost something. */
-function endWithout(to: Output['to'], error: NodeJS.ErrnoException): void {
-  told = error
-  if (error.code === 'EPIPE') process.exitCode ??= 1
-  else loseOutput(to, error)
-  void flushAndExit()
 }

@@ -1,5 +1,6 @@
 import packageJson from '../../package.json' with {type: 'json'}
 import {keepCompiledCode} from './compile-cache.ts'
+import {endWhenOutputFails, write} from './emit.ts'
 
 /** Entry of the built program: `dist/start.js`, with the commands, their manifest and their help beside it. */
 const argv = process.argv.slice(2)
@@ -15,7 +16,8 @@ if (prepared === undefined) {
     packageJson: {...packageJson, oclif: {...packageJson.oclif, commands: './commands', helpClass: './help.js'}},
   })
 } else {
-  process.stdout.write(prepared)
+  endWhenOutputFails()
+  write({to: 'stdout', text: prepared})
 }
 
 /** Version and help, where nobody needs them in colours or in another width: what oclif itself printed at build time. */

@@ -50,7 +50,7 @@ describe('what the installed program loads', () => {
       const {files, packages} = await loadedBy(words, {cwd: makeWorkspace().root})
       expect(files).toContain('start.js')
       const bytes = files.reduce((sum, file) => sum + statSync(join(installed, 'dist', file)).size, 0)
-      expect(bytes).toBeLessThan(8_000)
+      expect(bytes).toBeLessThan(9_000)
       expect(packages).toEqual([])
     },
   )

@@ -1,11 +1,11 @@
-import {statSync} from 'node:fs'
+import {readFileSync, statSync} from 'node:fs'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 
 import {describe, expect, it} from 'vitest'
 
 import {registry} from '../../src/providers/registry.ts'
-import {program, runInWorkspace, type RunOptions} from '../support/run-envdrift.ts'
+import {envdrift, program, runInWorkspace, type RunOptions} from '../support/run-envdrift.ts'
 import {makeWorkspace} from '../support/workspace.ts'
 import {installed} from './installed.ts'
 import {rebuild} from './rebuilt.ts'
@@ -31,16 +31,52 @@ const familyOf = (provider: string): string => provider.split('-')[0]!
 async function loadedBy(
   words: readonly string[],
   options: RunOptions,
-): Promise<{readonly files: readonly string[]; readonly packages: readonly string[]}> {
+): Promise<{readonly code: number | null; readonly files: readonly string[]; readonly packages: readonly string[]}> {
   const [node, entry] = program
-  const {stderr} = await runInWorkspace([node, '--import', tell, entry, ...words], options)
+  const {code, stderr} = await runInWorkspace([node, '--import', tell, entry, ...words], options)
   const below = join(installed, 'dist/')
   const files = [...stderr.matchAll(/^LOADED (file:\S+)$/gm)]
     .map(([, url]) => fileURLToPath(url!))
     .filter((path) => path.startsWith(below))
     .map((path) => path.slice(below.length).replaceAll('\\', '/'))
-  return {files, packages: [...new Set(files.flatMap((file) => packagesIn(file)))]}
+  return {code, files, packages: [...new Set(files.flatMap((file) => packagesIn(file)))]}
 }
+
+type Manifest = {
+  readonly commands: Readonly<Record<string, {readonly args: Readonly<Record<string, {readonly required?: boolean}>>}>>
+}
+
+const {commands} = JSON.parse(readFileSync(join(installed, 'dist/oclif.manifest.json'), 'utf8')) as Manifest
+
+/** The commands that ask the vaults of a configuration. Whatever else there is, a commit hook first of all, does without. */
+const online: readonly string[] = ['sync']
+
+/** Words of a command line that is right. */
+const lineOf = (id: string): readonly string[] => [
+  ...id.split(':'),
+  ...Object.values(commands[id]!.args).flatMap(({required}) => (required === true ? ['a-secret'] : [])),
+]
+
+const clouds = Object.keys(registry).filter((name) => name !== 'local')
+
+/** What a vault needs in a configuration. */
+const needed: Readonly<Record<string, string>> = {
+  azure: 'vault_url = "https://myvault.vault.azure.net/"',
+  hashicorp: 'url = "https://vault.example.com"',
+  gcp: 'project_id = "my-project"',
+}
+
+/** A vault in this cloud, and a service that takes its key from there. */
+const tableOf = (cloud: string): string => `
+[vaults.of-${cloud}]
+provider = "${cloud}"
+${needed[cloud] ?? ''}
+[[vault.sync.mappings]]
+secret_name = "myapp-key"
+folder_path = "services/${cloud}"
+vault_name = "of-${cloud}"`
+
+const isOfSdk = (name: string): boolean => Object.values(sdks).some((sdk) => sdk.test(name))
 
 describe('what the installed program loads', () => {
   it.each(['--version', '--help', '-h', '', 'sync --help', 'sync -h', 'vault set --help'])(
@@ -58,8 +94,24 @@ describe('what the installed program loads', () => {
   it.each(['snyc', 'sync --nope', 'vault list --nope'])('for the mistake "%s" is no SDK', async (line) => {
     const {packages} = await loadedBy(line.split(' '), {cwd: makeWorkspace().root})
     expect(packages).toContain('@oclif/core')
-    expect(packages.filter((name) => Object.values(sdks).some((sdk) => sdk.test(name)))).toEqual([])
+    expect(packages.filter(isOfSdk)).toEqual([])
   })
+
+  it.each(Object.keys(commands).filter((id) => !online.includes(id)))(
+    'for a run of %s is no SDK, though the configuration names a vault in each cloud',
+    async (id) => {
+      const {workspace, env} = await openShop('local')
+      const tables = clouds.map((name) => tableOf(name))
+      workspace.write('envdrift.toml', [workspace.read('envdrift.toml'), ...tables].join('\n'))
+      for (const name of clouds) workspace.write(`services/${name}/README`, '')
+      const given = {...env, ENVDRIFT_VAULT_NEW_PASSWORD: 'another horse battery staple'}
+      await envdrift(['vault', 'set', 'a-secret'], {cwd: workspace.root, env, stdin: 'a value'})
+      const {code, packages} = await loadedBy(lineOf(id), {cwd: workspace.root, env: given, stdin: 'a value'})
+      // There is a vault already.
+      expect(code).toBe(id === 'vault:init' ? 1 : 0)
+      expect(packages.filter(isOfSdk)).toEqual([])
+    },
+  )
 
   it.each(Object.keys(registry))('for a sync with %s is its SDK, and nobody else’s', async (provider) => {
     const {workspace, env} = await openShop(provider)

@@ -88,6 +88,8 @@ export function connectionTo({gax, ClientClass, settings, host, endpoint, place}
         // In milliseconds. gRPC's own would grow to minutes, and a retry must find a connection within its call's time.
         'grpc.initial_reconnect_backoff_ms': 100,
         'grpc.max_reconnect_backoff_ms': 1000,
+        // Else a TXT record of the service's name, which nobody signs, says how it is called.
+        'grpc.service_config_disable_resolution': 1,
         // What goes in plain text ends on this machine, and not at a proxy.
         ...((endpoint?.plain === true || !mayUseProxy) && {'grpc.enable_http_proxy': 0}),
       },

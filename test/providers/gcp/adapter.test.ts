@@ -1,3 +1,7 @@
+import './no-roots-file.ts'
+import {createSocket} from 'node:dgram'
+import dns from 'node:dns'
+import {once} from 'node:events'
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {createServer, type Server} from 'node:net'
 import type {AddressInfo} from 'node:net'
@@ -10,9 +14,10 @@ import type {Host} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
 import {provider as definition} from '../../../src/providers/gcp/index.ts'
 import type {Fetched, Provider} from '../../../src/providers/provider.ts'
+import {serverCertificate} from '../../fakes/certificate.ts'
 import {type FakeGcp, identities, otherProject, project, startGcp} from '../../fakes/gcp.ts'
 import {everythingOf, gist, readAll, testHost} from '../contract.ts'
-import {clearGoogleEnvironment, connectTo, logInWith, temporaryDirectory} from './bed.ts'
+import {clearGoogleEnvironment, connectTo, logInWith, temporaryDirectory, trustFakes} from './bed.ts'
 
 let fake: FakeGcp
 const connected: Provider[] = []
@@ -54,6 +59,30 @@ async function failure(
 }
 
 describe('reading', () => {
+  it('looks up nothing but the address of the service: a TXT record in its DNS could change how it is called', async () => {
+    const {certificate, key} = await serverCertificate(['localhost'])
+    const twin = await startGcp({directory: temporaryDirectory(), tls: {key, cert: certificate}})
+    const [asked, server, before] = [[] as string[], createSocket('udp4'), dns.getServers()]
+    server.on('message', (question) => asked.push(question.toString('latin1')))
+    server.bind(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      trustFakes(certificate)
+      logInWith(twin.serviceAccount)
+      twin.seed('myapp-production', 'value')
+      // Of the process: the address itself is asked of the system.
+      dns.setServers([`127.0.0.1:${server.address().port}`])
+      const client = await connectTo({endpoint: twin.endpoint.replace('127.0.0.1', 'localhost')})
+      connected.push(client)
+      expect((await readAll(client, [ref('myapp-production')])).map(gist)).toEqual(['found value'])
+      expect(asked).toEqual([])
+    } finally {
+      dns.setServers(before)
+      server.close()
+      await twin.stop()
+    }
+  })
+
   it('C113 asks for nothing but the version that it reads', async () => {
     fake.seed('myapp-production', 'value')
     await readAll(await connect(), [ref('myapp-production'), ref('myapp-staging')])

@@ -1,3 +1,6 @@
+/** So many different texts may the braces of one pattern stand for: each may have to be tried on each name. */
+const maxWays = 100
+
 /** What can't be a pattern for files below the configuration, as the end of a sentence; `undefined`: nothing. */
 export function globProblem(glob: string): string | undefined {
   if (/^(?:[/\\]|[a-z]:)/i.test(glob)) return 'must be relative to this file, like "services/*/.env.production"'
@@ -9,5 +12,11 @@ export function globProblem(glob: string): string | undefined {
   const tooMany = segments.some((segment) => segment !== '**' && (segment.match(/\*+/g) ?? []).length > 2)
   if (tooMany) return 'has more than two * between two slashes: write fewer'
   if (segments.filter((segment) => segment === '**').length > 2) return 'has more than two **: write fewer'
+  const braces = glob.match(/\{[^}]*\}?/g) ?? []
+  if (braces.some((one) => one.includes('{', 1))) return 'must not have braces inside of braces: write them out'
+  if (braces.some((one) => /[/\\]/.test(one))) return 'must not have a slash inside of braces: write two patterns'
+  if (braces.some((one) => one.includes('..'))) return 'must not have a range like {1..9}: write {1,2,3}'
+  const ways = braces.reduce((product, one) => product * one.split(',').length, 1)
+  if (ways > maxWays) return `stands for more than ${maxWays} patterns with its braces: write fewer`
   return /[+@!?*]\(/.test(glob) ? 'must not have patterns like +(…): write {a,b}' : undefined
 }

@@ -91,7 +91,9 @@ export function emptyPattern({pattern, number, line}: Pick<WrittenPattern, 'patt
 }
 
 /** Keys files, backups and examples. `vault.env` is an env file like another where somebody's pattern finds it. */
-const isLeftOut = (name: string): boolean =>
-  /^[^.].*\.env$/.test(name) ? /^(?:example|sample|template|schema)\.env$/i.test(name) : isCompanion(name)
+function isLeftOut(name: string): boolean {
+  const [, own = '', rest = name] = /^([^.].*)?(\.env(?:\..*)?)$/.exec(name) ?? []
+  return /^(?:example|sample|template|schema)$/i.test(own) || isCompanion(rest)
+}
 
 const isPlaceholder = (name: string): name is Placeholder => placeholders.some((one) => one === name)

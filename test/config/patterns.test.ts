@@ -119,6 +119,51 @@ describe('a pattern', () => {
     expect(await listed(place)).toHaveLength(3)
   })
 
+  it.each(['linked/**/.env.*', 'linked/far/.env.production', 'l[i]nked/*/.env.*', '{linked,services}/far/.env.*'])(
+    'does not enter a link that it names: %s',
+    async (glob) => {
+      const place = await placeWith(shop, everyService + pattern(`env_files = "${glob}"\nsecret_name = "k"`))
+      await place.write('outside/far/.env.production', 'A=encrypted:x\n')
+      await symlink(place.outside, join(place.repo, 'linked'))
+      expect(await listed(place)).toHaveLength(3)
+    },
+  )
+
+  it.each(['services/legacy/*', '**/legacy/*', 'services/leg*', 'services/legacy/', '**/*.production', '**/.e*'])(
+    'leaves out what %s excludes, names that begin with a dot as well',
+    async (exclude) => {
+      const place = await placeWith(
+        [...shop, 'services/legacy/.env.production'],
+        pattern(`env_files = "services/legacy/.env.*"\nexclude = "${exclude}"\nsecret_name = "k"`) + everyService,
+      )
+      const names = (await place.load()).mappings.map(({ref}) => ref.name)
+      expect(names).not.toContain('k')
+      expect(names).toContain('auth-production')
+    },
+  )
+
+  it('enters a hidden folder where it names one, and takes names as they are written', async () => {
+    const folders = ['.deploy', '(group)', 'a+b', 'a|b', '"q"']
+    const place = await placeWith(
+      folders.map((folder) => `${folder}/.env.production`),
+      pattern('env_files = "**/.env.production"\nsecret_name = "all"') +
+        pattern(
+          `env_files = ['.deploy/.env.*', '(group)/.env.*', 'a+b/.env.*', 'a|b/.env.*', '"q"/.env.*']\nsecret_name = "all"`,
+        ),
+    )
+    expect((await listed(place)).toSorted()).toEqual(
+      folders.map((folder) => `${folder}/.env.production ← all`).toSorted(),
+    )
+  })
+
+  it('takes vault.env.production like any other, and no example of one', async () => {
+    const place = await placeWith(
+      ['a/vault.env.production', 'a/default.env.staging', 'a/template.env.staging', 'a/.env.vault'],
+      pattern('env_files = ["a/*.env", "a/*.env.*", "a/.env.*"]\nsecret_name = "k"'),
+    )
+    expect(await listed(place)).toEqual(['a/default.env.staging ← k', 'a/vault.env.production ← k'])
+  })
+
   it('that finds nothing is warned of, and alone is nothing to do', async () => {
     const nothing = pattern('env_files = "nowhere/*/.env"\nsecret_name = "k"')
     const {warnings} = await (await placeWith(shop, everyService + nothing)).load()
@@ -136,6 +181,11 @@ describe('a pattern', () => {
     ['env_files = "services/*a*b*/.env"', 'more than two *'],
     ['env_files = "**/a/**/b/**/.env"', 'more than two **'],
     ['env_files = "services/+(a|aa)/.env"', 'write {a,b}'],
+    [`env_files = "${'{a,b}'.repeat(30)}/.env"`, 'more than 100 patterns'],
+    ['env_files = "{1..9}/.env"', 'a range'],
+    ['env_files = "{a,{b,c}}/.env"', 'braces inside of braces'],
+    ['env_files = "{a,b/c}/.env"', 'a slash inside of braces'],
+    [`env_files = "a/.env"\nexclude = "${'{a,b}'.repeat(30)}"`, 'more than 100 patterns'],
     ['env_files = []', 'a list of them'],
     ['env_files = 3', 'a list of them'],
     ['', 'env_files is missing'],

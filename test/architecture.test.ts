@@ -41,7 +41,7 @@ const packages: readonly (readonly [name: RegExp, folders: readonly string[]])[]
   [/^smol-toml$|^toml-eslint-parser$/, ['config']],
   [/^valibot$/, ['config', 'vault']],
   [/^ignore$/, ['system']],
-  [/^picomatch$/, ['config']],
+  [/^picomatch$/, ['config', 'system']],
   [/^ajv(?:-formats)?(?:\/|$)/, ['cli']],
   [/^@oclif\/core(?:\/|$)/, ['cli', 'commands']],
   [/^boxen$|^chalk$|^wrap-ansi$/, ['report', 'cli']],

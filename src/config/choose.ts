@@ -62,9 +62,10 @@ function partOf(shard: string): {readonly index: number; readonly count: number}
 
 /**
  * The shard of a mapping, from 1. It follows from the mapping alone, so that a new one moves no other: the first 32 bits of
- * a SHA-256 over what it reads and where it writes.
+ * a SHA-256 over what it reads and where it writes. Not over the vault's name: of two names for one vault, that of the first
+ * mapping counts.
  */
 function shardOf({ref, folderPath, environment = '', envFile = ''}: MappingConfig, count: number): number {
-  const identity = JSON.stringify([refId(ref), plainPath(folderPath), environment, envFile])
+  const identity = JSON.stringify([refId({...ref, vault: ''}), plainPath(folderPath), environment, envFile])
   return (createHash('sha256').update(identity).digest().readUInt32BE(0) % count) + 1
 }

@@ -47,7 +47,9 @@ export type Config = {
   readonly mappings: readonly MappingConfig[]
   /** How many there were before `--filter` and `--shard`. */
   readonly total: number
-  /** Mappings that weren't asked for: their env files are covered, but not this run's business. */
+  /** Those that `--filter` and `--shard` leave to other runs. */
+  readonly left: readonly MappingConfig[]
+  /** Those of profiles that weren't asked for: their env files are covered, but not this run's business. */
   readonly unselected: readonly MappingConfig[]
   /** As written, relative to each folder: `.env.keys`. */
   readonly envKeysFilename: string

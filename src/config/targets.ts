@@ -1,4 +1,4 @@
-import {dirname, normalize, relative, resolve, sep} from 'node:path'
+import {basename, dirname, join, normalize, relative, resolve, sep} from 'node:path'
 
 import {inTurns} from '../core/in-turns.ts'
 import {isInside} from '../core/inside.ts'
@@ -95,16 +95,18 @@ async function loserOf(
 ): Promise<(mapping: Routed) => boolean> {
   if (!mappings.some(({config}) => config.fromPattern)) return () => false
   const writtenDown = mappings.filter(({config}) => !config.fromPattern)
-  const fileId = (folder: string, name: string): string => JSON.stringify([folder, normalize(name)])
   const files = new Set(
-    await inTurns(writtenDown, async (mapping) => fileId(folderOf(mapping), await fileNameOf(mapping.config, port))),
+    await inTurns(writtenDown, async (mapping) => {
+      const path = resolve(folderOf(mapping), await fileNameOf(mapping.config, port))
+      // The file may lie in a folder below that of the mapping.
+      return join(await port.realPath(dirname(path)), basename(path))
+    }),
   )
   return (mapping) => {
     const {fromPattern, environment, envFile = ''} = mapping.config
     if (!fromPattern) return false
-    const folder = folderOf(mapping)
-    const isCustom = !envFile.startsWith('.env')
-    return files.has(fileId(folder, envFile)) || (isCustom && files.has(fileId(folder, anyCustom(environment))))
+    const has = (name: string): boolean => files.has(join(folderOf(mapping), name))
+    return has(envFile) || (!envFile.startsWith('.env') && has(anyCustom(environment)))
   }
 }
 

@@ -4,18 +4,22 @@ import {inTurns} from '../core/in-turns.ts'
 import {refId, writtenName} from '../core/mapping.ts'
 import type {Mapping} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
-import type {Located} from './locate.ts'
 import type {Files} from './ports.ts'
 
 /**
  * Two secrets can't both be one key: whichever is written last would win, and every run would turn the file over.
  *
+ * @param all - of this profile, those that `--filter` and `--shard` leave to other runs as well: these would write the other.
  * @throws EnvdriftError CONFIG_INVALID naming them.
  */
-export async function refuseCollisions(located: readonly Located[], {path}: Config, files: Files): Promise<void> {
+export async function refuseCollisions(
+  all: readonly {readonly mapping: Mapping}[],
+  {path}: Pick<Config, 'path'>,
+  files: Pick<Files, 'realPath'>,
+): Promise<void> {
   // Two links may lead to one file, and to one folder in which there is no file yet.
-  const real = await inTurns(located, ({mapping}) => files.realPath(mapping.keysFile))
-  const targets = Map.groupBy(located, ({mapping}, index) => `${mapping.key} ${real[index]}`)
+  const real = await inTurns(all, ({mapping}) => files.realPath(mapping.keysFile))
+  const targets = Map.groupBy(all, ({mapping}, index) => `${mapping.key} ${real[index]}`)
   const clashes = [...targets.values()].flatMap((group) =>
     group.length > 1 && new Set(group.map(({mapping}) => refId(mapping.ref))).size > 1
       ? [group.map(({mapping}) => mapping)]

@@ -3,7 +3,7 @@ import type {EnvdriftError} from '../core/errors.ts'
 import {inTurns} from '../core/in-turns.ts'
 import type {Mapping} from '../core/plan.ts'
 import {refuseCollisions} from './collisions.ts'
-import {locate} from './locate.ts'
+import {locate, whereaboutsOf} from './locate.ts'
 import type {Files} from './ports.ts'
 
 /** One mapping as a run would use it, and where in the configuration it comes from. */
@@ -25,7 +25,8 @@ export type ListedMapping = {
  */
 export async function listMappings(config: Config, files: Files): Promise<readonly ListedMapping[]> {
   const located = await inTurns(config.mappings, (written) => locate(written, config, files))
-  await refuseCollisions(located, config, files)
+  const left = await inTurns(config.left, async (written) => whereaboutsOf(await locate(written, config, files), files))
+  await refuseCollisions([...located, ...left], config, files)
   return located.map((one, index) => ({
     mapping: one.mapping,
     origin: originOf(config.mappings[index]!),

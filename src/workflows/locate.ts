@@ -28,6 +28,20 @@ export type Located = {readonly mapping: Mapping} & (
   | {readonly kind: 'lost'; readonly error: EnvdriftError}
 )
 
+/** What is known of a mapping that this run leaves to others. */
+export type Whereabouts = {
+  readonly mapping: Mapping
+  /** Absolute, after symlinks; `undefined`: none was found. */
+  readonly envFile: string | undefined
+}
+
+/** The same without the env file's text. */
+export async function whereaboutsOf(one: Located, files: Pick<Files, 'realPath'>): Promise<Whereabouts> {
+  const {mapping} = one
+  if (one.kind === 'ready' && one.env !== undefined) return {mapping, envFile: one.env.realPath}
+  return {mapping, envFile: mapping.envFile === undefined ? undefined : await files.realPath(mapping.envFile)}
+}
+
 /**
  * Find folder, env file, key name and keys file of one mapping.
  *

@@ -9,7 +9,7 @@ import {refuseCollisions} from './collisions.ts'
 import {coverageOf} from './coverage.ts'
 import {readVaults, type Vaults} from './fetch.ts'
 import {judge} from './judge.ts'
-import {locate, type Located} from './locate.ts'
+import {locate, whereaboutsOf, type Located, type Whereabouts} from './locate.ts'
 import type {SyncPorts} from './ports.ts'
 import {prove, type Proofs} from './prove.ts'
 import {askGit} from './tracked.ts'
@@ -27,8 +27,9 @@ export type SyncOptions = Mode & Proofs
 export async function sync(config: Config, options: SyncOptions, ports: SyncPorts): Promise<SyncReport> {
   const {files} = ports
   const located = await inTurns(config.mappings, (written) => locate(written, config, files))
-  await refuseCollisions(located, config, files)
-  const {orders, unignored, coverage, close} = await readAndDecide(located, config, options, ports)
+  const left = await inTurns(config.left, async (written) => whereaboutsOf(await locate(written, config, files), files))
+  await refuseCollisions([...located, ...left], config, files)
+  const {orders, unignored, coverage, close} = await readAndDecide({located, left}, config, options, ports)
   try {
     const actions = await answerQuestions(
       orders.map(({action}) => action),
@@ -59,9 +60,12 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
   }
 }
 
+/** The mappings of this run, and those that it leaves to others. */
+type Found = {readonly located: readonly Located[]; readonly left: readonly Whereabouts[]}
+
 /** What the vaults hold and what lies on the disk, and an order for each mapping. */
 async function readAndDecide(
-  located: readonly Located[],
+  {located, left}: Found,
   config: Config,
   options: SyncOptions,
   ports: SyncPorts,
@@ -79,7 +83,7 @@ async function readAndDecide(
     ports,
   )
   reading.catch(() => {})
-  const looking = Promise.all([askGit(mappings, ports.git), lookThrough(located, config, ports)])
+  const looking = Promise.all([askGit(mappings, ports.git), lookThrough({located, left}, config, ports)])
   const [{tracked, unignored}, coverage] = await looking.catch(async (error: unknown) => {
     await reading.then(
       ({close}) => close(),
@@ -148,11 +152,7 @@ async function orderOf(one: Located, {tracked, keysFiles, vaults}: Known, option
 }
 
 /** Coverage, from what was read of the mapped env files already. */
-async function lookThrough(
-  located: readonly Located[],
-  config: Config,
-  ports: SyncPorts,
-): Promise<Coverage | undefined> {
+async function lookThrough({located, left}: Found, config: Config, ports: SyncPorts): Promise<Coverage | undefined> {
   const read = new Map(
     located.flatMap((one) =>
       one.kind === 'ready' && one.env !== undefined && one.mapping.envFile !== undefined
@@ -160,19 +160,13 @@ async function lookThrough(
         : [],
     ),
   )
-  return coverageOf(config, {named: await namedFiles(located, config, ports), read}, ports)
+  return coverageOf(config, {named: await namedFiles({located, left}, config, ports), read}, ports)
 }
 
 /** The env files that any mapping names, those of other profiles too, without symlinks. */
-async function namedFiles(
-  located: readonly Located[],
-  config: Config,
-  {files}: SyncPorts,
-): Promise<ReadonlySet<string>> {
-  const others = await inTurns(config.unselected, (written) => locate(written, config, files))
-  const named = await inTurns([...located, ...others], async (one): Promise<readonly string[]> => {
-    if (one.kind === 'ready' && one.env !== undefined) return [one.env.realPath]
-    return one.mapping.envFile === undefined ? [] : [await files.realPath(one.mapping.envFile)]
-  })
-  return new Set(named.flat())
+async function namedFiles({located, left}: Found, config: Config, {files}: SyncPorts): Promise<ReadonlySet<string>> {
+  const whereabouts = async (one: Located): Promise<Whereabouts> => whereaboutsOf(one, files)
+  const ours = await inTurns(located, whereabouts)
+  const others = await inTurns(config.unselected, async (written) => whereabouts(await locate(written, config, files)))
+  return new Set([...ours, ...left, ...others].flatMap(({envFile}) => envFile ?? []))
 }

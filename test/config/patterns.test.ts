@@ -232,6 +232,21 @@ describe('a mapping that is written down', () => {
     expect(names).toEqual(expect.arrayContaining(['auth-staging', 'pay-production']))
   })
 
+  it.each([
+    ['services/auth', 'config/.env.production'],
+    ['services', 'auth/config/.env.production'],
+    ['linked', 'config/.env.production'],
+    ['services/auth', 'elsewhere/.env.production'],
+  ])('wins over a pattern that finds its file in another folder: %s, %s', async (folder, file) => {
+    const place = await placeWith(
+      ['services/auth/config/.env.production'],
+      `[[vault.sync.mappings]]\nsecret_name = "special"\nfolder_path = "${folder}"\nenv_file = "${file}"\n${pattern('env_files = "services/**/.env.production"\nsecret_name = "{folder}"')}`,
+    )
+    await symlink('services/auth', join(place.repo, 'linked'))
+    await symlink('config', join(place.repo, 'services/auth/elsewhere'))
+    expect((await place.load()).mappings.map(({ref}) => ref.name)).toEqual(['special'])
+  })
+
   it('collides with a pattern that finds another file for the same key', async () => {
     const place = await placeWith(
       ['a/.env.production', 'a/api.env.production'],
@@ -258,6 +273,19 @@ describe('a mapping that is written down', () => {
     )
     expect((await place.load()).mappings.map(({ref}) => ref.name)).toEqual(['special', 'special-b'])
   })
+})
+
+it('a shard keeps its mappings when one comes that has another name for their vault', async () => {
+  const keys = Array.from({length: 40}, (_, n) => `k${n}`)
+  const lines = (name: string, more = ''): string =>
+    `[[vault.sync.mappings]]\nsecret_name = "${name}"\nfolder_path = "${name}"\n${more}`
+  const inShard = async (toml: string): Promise<readonly string[]> =>
+    (await (await placeWith([], toml)).load({shard: '1/3'})).mappings.map(({ref}) => ref.name)
+  const same = '[vaults.same]\nprovider = "local"\n'
+  const before = await inShard(same + keys.map((name) => lines(name)).join(''))
+  const after = await inShard(same + lines('new', 'vault_name = "same"\n') + keys.map((name) => lines(name)).join(''))
+  expect(before.length).toBeGreaterThan(5)
+  expect(after.filter((name) => name !== 'new')).toEqual(before)
 })
 
 describe('two patterns', () => {

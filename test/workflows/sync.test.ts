@@ -74,6 +74,7 @@ async function run(
     vaults: new Map(Object.keys(vaults).map((name) => [name, {name, provider: 'aws', settings: {}}])),
     mappings,
     total: mappings.length,
+    left: [],
     unselected: [],
     envKeysFilename: '.env.keys',
     maxWorkers: 4,

@@ -81,6 +81,35 @@ describe('a part of the mappings', () => {
     expect(run.stdout).toContain('None of the 3 services is in this shard')
   })
 
+  it.each(['--shard=1/2', '--shard=2/2', '--filter=s/a/', '--filter=s/b/'])(
+    'is refused like the whole where two secrets want one key, as only the env file says: %s',
+    async (part) => {
+      const [one, other] = [plantKey(), plantKey()]
+      const file = encryptEnvFile('DOTENV_PUBLIC_KEY_PRODUCTION', other.publicKey, {A: '1'})
+      const {sync, workspace, env} = await makeProject({
+        secrets: {one: one.privateKey, other: other.privateKey},
+        files: {'s/a/app.env.production': 'A=1\n', 's/a/.env': file, 's/b/.env.production': 'A=1\n'},
+      })
+      const mapping = (lines: string): string => `[[vault.sync.mappings]]\n${lines}\n`
+      workspace.write(
+        'envdrift.toml',
+        configText([]) +
+          mapping(
+            'secret_name = "one"\nfolder_path = "s/a"\nenv_file = "app.env.production"\nenvironment = "production"',
+          ) +
+          mapping('secret_name = "other"\nfolder_path = "s/a"\nenv_file = ".env"') +
+          mapping('secret_name = "other"\nfolder_path = "s/b"'),
+      )
+      for (const run of [
+        await sync(['--force', '--ci', part]),
+        await envdrift(['mappings', part], {cwd: workspace.root, env}),
+      ]) {
+        expect(run).toMatchObject({code: 1, stderr: expect.stringContaining('both want DOTENV_PRIVATE_KEY_PRODUCTION')})
+      }
+      expect(workspace.exists('s/a/.env.keys')).toBe(false)
+    },
+  )
+
   it('of a wrong shard is a wrong command line', async () => {
     const {sync} = await makeShop()
     expect(await sync(['--shard', '9/8'])).toMatchObject({code: 2})

@@ -313,13 +313,21 @@ async function thousands(): Promise<void> {
   const rows: string[][] = []
   const figures: {readonly taken: number; readonly peak: number}[] = []
   const measure = async (projects: readonly BenchProject[]): Promise<void> => {
-    const commands = projects.map((project) => ours(verify, project))
+    const commands = projects.flatMap((project) => [
+      ours(verify, project),
+      ours([...verify, '--config', 'pattern.toml'], project),
+    ])
     const taken = await interleaved(commands, longRuns)
     for (const [index, command] of commands.entries()) {
       const peaks: number[] = []
       for (let run = 0; run < longRuns; run += 1) peaks.push(await peakMiB(command))
       figures.push({taken: taken[index]!, peak: median(peaks)})
-      rows.push([String(sizes[index]), taken[index]!.toFixed(0), median(peaks).toFixed(0)])
+      rows.push([
+        String(sizes[Math.floor(index / 2)]),
+        index % 2 === 0 ? 'each written down' : 'one pattern',
+        taken[index]!.toFixed(0),
+        median(peaks).toFixed(0),
+      ])
     }
   }
   await withProject(sizes[0]!, {delayMs: 0}, (first) =>
@@ -328,21 +336,20 @@ async function thousands(): Promise<void> {
       : withProject(sizes[1], {delayMs: 0}, (second) => measure([first, second])),
   )
   say('\n### Thousands of mappings in one configuration, no latency\n')
-  table(['mappings', 'ms', 'peak MiB'], rows)
-  const [thousand, tenThousand] = figures
-  if (thousand === undefined || tenThousand === undefined) return
+  table(['mappings', 'as', 'ms', 'peak MiB'], rows)
+  const [thousand, thousandFound, tenThousand, tenThousandFound] = figures
+  if (thousand === undefined || thousandFound === undefined) return
+  if (tenThousand === undefined || tenThousandFound === undefined) return
+  const peak = Math.max(tenThousand.peak, tenThousandFound.peak)
+  const time = Math.max(tenThousand.taken / thousand.taken, tenThousandFound.taken / thousandFound.taken)
+  const memory = Math.max(tenThousand.peak / thousand.peak, tenThousandFound.peak / thousandFound.peak)
   targets.push(
-    [
-      '10,000 mappings, no latency',
-      `${tenThousand.peak.toFixed(0)} MiB`,
-      'at most 120 MB peak',
-      verdict(tenThousand.peak <= 120 / 1.048576),
-    ],
+    ['10,000 mappings, no latency', `${peak.toFixed(0)} MiB`, 'at most 120 MB peak', verdict(peak <= 120 / 1.048576)],
     [
       '10,000 mappings against 1,000',
-      `${times(tenThousand.taken / thousand.taken)} the time, ${times(tenThousand.peak / thousand.peak)} the memory`,
+      `${times(time)} the time, ${times(memory)} the memory`,
       'at most 11× the time, 2× the memory',
-      verdict(tenThousand.taken / thousand.taken <= 11 && tenThousand.peak / thousand.peak <= 2),
+      verdict(time <= 11 && memory <= 2),
     ],
   )
 }

@@ -46,6 +46,11 @@ export async function makeProject(
   const config = (more: string): string =>
     `[vault]\nprovider = "aws"\n[vault.aws]\nregion = "us-east-1"\n${more}[vault.sync]\n${mappings.join('')}`
   writeFileSync(join(cwd, 'envdrift.toml'), config(`batch = "${batch}"\n`))
+  // The same mappings, found.
+  writeFileSync(
+    join(cwd, 'pattern.toml'),
+    `[vault]\nprovider = "aws"\n[vault.aws]\nregion = "us-east-1"\nbatch = "${batch}"\n[[vault.sync.patterns]]\nenv_files = "*/.env.production"\nsecret_name = "{folder}-key"\n`,
+  )
   // The Python tool takes a setting that it doesn't know for a mistake.
   writeFileSync(join(cwd, 'python.toml'), config(''))
   const specs = Array.from({length: size}, (_, n) => `KEY_${n} = { description = "key of service-${n}" }\n`)

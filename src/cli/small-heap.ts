@@ -1,7 +1,10 @@
 import {setFlagsFromString} from 'node:v8'
 
-/** From here on a configuration is large: a thousand mappings have some 100 KB. In characters of its file, and in mappings. */
-const large = {characters: 256 * 1024, mappings: 2_500}
+/**
+ * From here on a configuration is large: a thousand mappings have some 100 KB. In characters of its file, in mappings, and in
+ * names of files and folders that its patterns are held against.
+ */
+const large = {characters: 256 * 1024, mappings: 2_500, names: 5_000}
 
 /**
  * What V8 is told, at any time, since it asks for each flag when it is about to act: that the young generation stays small
@@ -23,8 +26,8 @@ const [oldest, newest] = [22, 26]
  * Has V8 keep to little memory from now on, where a configuration is so large that it matters: a verify of 10,000 mappings
  * takes 110 MiB of the machine instead of 200, and no longer.
  */
-export function keepHeapSmall({characters = 0, mappings = 0}: Partial<typeof large>): void {
-  if (characters < large.characters && mappings < large.mappings) return
+export function keepHeapSmall({characters = 0, mappings = 0, names = 0}: Partial<typeof large>): void {
+  if (characters < large.characters && mappings < large.mappings && names < large.names) return
   const major = Number.parseInt(process.versions.node, 10)
   if (major < oldest || major > newest) return
   for (const flag of flags) setFlagsFromString(flag)

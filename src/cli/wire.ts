@@ -49,7 +49,7 @@ export function configPort(realFolder: RealPathOf = realPathOf): ConfigPort {
     glob: async (patterns, exclude, cwd) => {
       // Loaded only where a configuration has patterns.
       const {globFiles} = await import('../system/glob.ts')
-      return globFiles(patterns, exclude, cwd)
+      return globFiles(patterns, exclude, cwd, (names) => keepHeapSmall({names}))
     },
     realPath: realFolder,
   }

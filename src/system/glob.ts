@@ -9,6 +9,9 @@ import {inTurns} from '../core/in-turns.ts'
 /** Never entered: nobody's own env files lie there, and there are very many folders. */
 const neverEntered: ReadonlySet<string> = new Set(['node_modules', '.git'])
 
+/** More than this read at once is no faster. */
+const foldersAtOnce = 32
+
 /** A pattern, segment by segment. */
 type Segments = readonly ('**' | ((name: string) => boolean))[]
 
@@ -30,20 +33,25 @@ type Folder = {
  * all that is in it.
  *
  * @param patterns - relative, with slashes; what they may hold: `globProblem` in src/config.
+ * @param onNames - told how many names were read so far, before they are looked at.
  * @returns paths relative to `cwd`, with slashes, each once, in no order. A folder that can't be read counts as empty.
  */
 export async function globFiles(
   patterns: readonly string[],
   exclude: readonly string[],
   cwd: string,
+  onNames: (count: number) => void = () => {},
 ): Promise<readonly string[]> {
   const found: string[] = []
   const start = (globs: readonly string[], dot: boolean): Reached =>
     globs.map((glob) => reach(segmentsOf(glob, dot), [0]))
-  let folders: readonly Folder[] = [{path: '', wanted: start(patterns, false), excluded: start(exclude, true)}]
-  while (folders.length > 0) {
-    const below = await inTurns(folders, async (folder): Promise<readonly Folder[]> => {
+  let names = 0
+  const ahead: Folder[] = [{path: '', wanted: start(patterns, false), excluded: start(exclude, true)}]
+  while (ahead.length > 0) {
+    // The last ones first, so that what waits stays little.
+    const turn = await inTurns(ahead.splice(-foldersAtOnce), async (folder): Promise<readonly Folder[]> => {
       const entries = await readdir(join(cwd, folder.path), {withFileTypes: true}).catch(() => [])
+      onNames((names += entries.length))
       const inner: Folder[] = []
       for (const entry of entries) {
         const path = folder.path === '' ? entry.name : `${folder.path}/${entry.name}`
@@ -56,7 +64,7 @@ export async function globFiles(
       }
       return inner
     })
-    folders = below.flat()
+    for (const inner of turn) for (const folder of inner) ahead.push(folder)
   }
   return found
 }

@@ -4,10 +4,12 @@ import {pathToFileURL} from 'node:url'
 
 import {expect, it} from 'vitest'
 
+import type {keepHeapSmall} from '../../src/cli/small-heap.ts'
+
 const module = pathToFileURL(join(import.meta.dirname, '../../src/cli/small-heap.ts')).href
 
 /** Bytes of the young generation of a process that read such a configuration, and then keeps 64 MB. */
-function youngBytes(configuration: {readonly characters?: number; readonly mappings?: number}): number {
+function youngBytes(configuration: Parameters<typeof keepHeapSmall>[0]): number {
   const script = `
     import {getHeapSpaceStatistics} from 'node:v8'
     import {keepHeapSmall} from ${JSON.stringify(module)}
@@ -22,8 +24,11 @@ function youngBytes(configuration: {readonly characters?: number; readonly mappi
   return Number(stdout)
 }
 
-it.each([{characters: 1024 * 1024}, {mappings: 10_000}])('keeps the young generation small for %j', (configuration) => {
-  const bytes = youngBytes(configuration)
-  expect(bytes).toBeGreaterThan(0)
-  expect(bytes).toBeLessThan(youngBytes({characters: 100 * 1024, mappings: 1000}) / 4)
-})
+it.each([{characters: 1024 * 1024}, {mappings: 10_000}, {names: 20_000}])(
+  'keeps the young generation small for %j',
+  (configuration) => {
+    const bytes = youngBytes(configuration)
+    expect(bytes).toBeGreaterThan(0)
+    expect(bytes).toBeLessThan(youngBytes({characters: 100 * 1024, mappings: 1000, names: 3000}) / 4)
+  },
+)

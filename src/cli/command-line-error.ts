@@ -34,15 +34,19 @@ export function commandLineError(error: unknown, commands: readonly string[] = [
   })
 }
 
-function sentence({name, message, parse, args}: OclifError, commands: readonly string[]): string {
-  if (parse === undefined && isUnknownCommand(message)) {
-    const typed = message.split(' ')[1]?.replaceAll(':', ' ') ?? ''
-    const command = commands.find((one) => typed.startsWith(`${one} `))
-    if (command !== undefined) return `envdrift ${command} takes no argument, and was given one`
-    const first = typed.split(' ')[0]!
-    if (later.includes(first)) return `envdrift ${first} is not there yet: a later version has it`
-    // A word that is nearly one of ours is no secret.
-    return closest(typed, commands) === undefined ? 'There is no such command' : `There is no command ${typed}`
+function sentence({name, message, parse, args, flags}: OclifError, commands: readonly string[]): string {
+  const unknown = parse === undefined ? unknownCommand(message, commands) : undefined
+  if (unknown !== undefined) {
+    const {whole, later: isLater, typed, near} = unknown
+    if (whole !== undefined) return `envdrift ${whole} takes no argument, and was given one`
+    if (isLater) return `envdrift ${typed} is not there yet: a later version has it`
+    return near === undefined ? 'There is no such command' : `There is no command ${typed}`
+  }
+  if (parse !== undefined && Array.isArray(flags) && message.startsWith('Nonexistent')) {
+    const names = flags.map(
+      (flag) => /^(?:--[a-z][a-z\d-]*|-[a-z])(?==|$)/i.exec(flag)?.[0] ?? 'a word that begins with -',
+    )
+    return `Nonexistent flag${flags.length === 1 ? '' : 's'}: ${names.join(', ')}`
   }
   if (parse !== undefined && Array.isArray(args) && message.startsWith('Unexpected argument')) {
     return `${args.length === 1 ? 'One argument' : `${args.length} arguments`} too many`
@@ -51,27 +55,61 @@ function sentence({name, message, parse, args}: OclifError, commands: readonly s
     const wanted = (args as readonly Argument[]).map(({name, description}) => `${name.toUpperCase()} (${description})`)
     return `${wanted.join(' and ')} ${wanted.length === 1 ? 'is' : 'are'} missing`
   }
+  const together = exclusive(message, parse)
+  if (together.length > 0) return `${together.map((flag) => `--${flag}`).join(' and ')} can't be given together`
   return (message.split('\nSee more help')[0] ?? name)
     .replace(/^The following errors? occurred:\s*/, '')
-    .replaceAll(/(--?[\w-]+)=\S*/g, '$1=…')
+    .replace(/^Parsing (--\S+)\s+/, '$1: ')
+    .replace(/=.*/s, '=…')
     .replace(/(but received:).*/s, '$1 something else')
     .replaceAll(/\s+/g, ' ')
     .trim()
 }
 
 function remedy({parse, message, flags}: OclifError, commands: readonly string[]): string {
-  const near = (flags ?? []).flatMap((flag) => closest(flag.replace(/^-+|=.*/g, ''), flagsOf(parse)) ?? [])
-  if (near.length > 0)
-    return `Did you mean ${near.map((name) => `--${name}`).join(' and ')}? --help shows what the command takes.`
-  const [, id] = /^command (\S+) not found$/.exec(message) ?? []
-  if (parse !== undefined || id === undefined) return 'Run the command with --help to see what it takes.'
-  const typed = id.replaceAll(':', ' ')
-  const whole = commands.find((command) => typed.startsWith(`${command} `))
+  const meant = (flags ?? []).flatMap((flag) => closest(flag.replace(/^-+|=.*/gs, ''), flagsOf(parse)) ?? [])
+  if (meant.length > 0)
+    return `Did you mean ${meant.map((name) => `--${name}`).join(' and ')}? --help shows what the command takes.`
+  const unknown = parse === undefined ? unknownCommand(message, commands) : undefined
+  if (unknown === undefined) return 'Run the command with --help to see what it takes.'
+  const {whole, near} = unknown
   if (whole !== undefined) return `Run \`envdrift ${whole} --help\` to see what it takes.`
-  const command = closest(typed, commands)
-  return command === undefined || later.includes(typed.split(' ')[0]!)
+  return near === undefined
     ? 'Run `envdrift --help` to see the commands.'
-    : `Did you mean \`envdrift ${command}\`? \`envdrift --help\` shows all commands.`
+    : `Did you mean \`envdrift ${near}\`? \`envdrift --help\` shows all commands.`
+}
+
+/** The flags that oclif says exclude each other, without their values, which it repeats. */
+function exclusive(message: string, parse: unknown): readonly string[] {
+  const phrase = 'cannot also be provided when using'
+  if (!message.includes(phrase)) return []
+  const first = /--([\w-]+)=/.exec(message)?.[1]
+  return flagsOf(parse).filter((flag) => flag === first || message.includes(`${phrase} --${flag}`))
+}
+
+type Unknown = {
+  /** The command that the first words are, where too many follow. */
+  readonly whole?: string
+  readonly later: boolean
+  /** The first word, or the first two, as far as they are nearly a command: then they are no secret. */
+  readonly typed: string
+  readonly near?: string
+}
+
+/** What oclif says it doesn't know, in the two forms that it has for that; `undefined` for anything else. */
+function unknownCommand(message: string, commands: readonly string[]): Unknown | undefined {
+  const id = /^command (.*) not found\.?$/is.exec(message)?.[1]
+  if (id === undefined) return undefined
+  const words = id.replaceAll(':', ' ')
+  const whole = commands.find((command) => words.startsWith(`${command} `))
+  const [first = '', second = ''] = words.split(' ')
+  if (whole !== undefined || later.includes(first))
+    return {...(whole !== undefined && {whole}), later: whole === undefined, typed: first}
+  for (const typed of [`${first} ${second}`.trim(), first]) {
+    const near = closest(typed, commands)
+    if (near !== undefined) return {later: false, typed, near}
+  }
+  return {later: false, typed: first}
 }
 
 /** The flags of the command that was typed. */
@@ -79,8 +117,6 @@ function flagsOf(parse: unknown): readonly string[] {
   const {input} = (parse ?? {}) as {readonly input?: {readonly flags?: Readonly<Record<string, unknown>>}}
   return Object.keys(input?.flags ?? {})
 }
-
-const isUnknownCommand = (message: string): boolean => /^command \S+ not found$/.test(message)
 
 /**
  * An error that we didn't expect, which is our bug: its name and where it was thrown, never its text, which may quote a

@@ -7,6 +7,7 @@ import {errorDocument, exitCodeOf, type Result, type Style} from '../core/report
 import {firstFew} from '../core/text.ts'
 import {documentOutput} from '../report/document.ts'
 import {errorOutputs, warningOutput} from '../report/errors.ts'
+import {shownDirectory} from '../system/surroundings.ts'
 import {commandLineError, unexpected} from './command-line-error.ts'
 import {write} from './emit.ts'
 import {wantsColor, widthOf} from './terminal.ts'
@@ -25,7 +26,7 @@ export const shownWarnings = (warnings: readonly string[]): readonly string[] =>
 
 /** A command that can be made. */
 export type CommandClass = (new (argv: string[], config: Config) => BaseCommand) &
-  Pick<typeof BaseCommand, 'args' | 'id' | 'ready'>
+  Pick<typeof BaseCommand, 'args' | 'baseFlags' | 'flags' | 'id' | 'ready'>
 
 /** What every command shares: flags, the `--json` envelope, errors, exit codes. A command adds `execute`. */
 export abstract class BaseCommand extends Command {
@@ -97,7 +98,7 @@ export abstract class BaseCommand extends Command {
       width: widthOf(process.stdout, process.env),
       quiet: this.#has('--quiet'),
       verbose: this.#has('--verbose'),
-      cwd: process.cwd(),
+      cwd: shownDirectory(),
     }
   }
 
@@ -129,7 +130,7 @@ export abstract class BaseCommand extends Command {
     return {
       color: wantsColor(process.stderr, process.env, this.#has('--no-color')),
       width: widthOf(process.stderr, process.env),
-      cwd: process.cwd(),
+      cwd: shownDirectory(),
     }
   }
 

@@ -15,28 +15,39 @@ import {cacheDir} from '../system/directories.ts'
 export function keepCompiledCode(env: Env): void {
   // NODE_COMPILE_CACHE says where, and is nobody's but the machine's.
   if (getCompileCacheDir() !== undefined) return
-  const directory = compileCacheDir(cacheDir(env, homedir()))
+  const directory = compileCacheDir(() => cacheDir(env, homedir()))
   if (directory !== undefined) enableCompileCache(directory)
 }
 
 /**
  * The directory `compiled` in the given one; both are made if they aren't there.
  *
- * @param cache - absolute.
+ * @param cacheOf - gives it, absolute; may throw.
  * @returns its real path; `undefined` when it can't be made, lies in a repository, or can be changed by others.
  */
-export function compileCacheDir(cache: string): string | undefined {
-  const directory = join(cache, 'compiled')
+export function compileCacheDir(cacheOf: () => string): string | undefined {
   try {
+    const directory = join(cacheOf(), 'compiled')
+    const way = upwards(directory)
     // Asked before anything is made: not even an empty folder goes into a repository.
-    const there = upwards(directory).find((path) => existsSync(path))
-    if (there === undefined || !upwards(realpathSync(there)).every(isSafe)) return undefined
-    mkdirSync(directory, {recursive: true, mode: 0o700})
+    const missing = way.findIndex((path) => existsSync(path))
+    if (missing === -1 || !upwards(realpathSync(way[missing]!)).every(isSafe)) return undefined
+    // One by one: Node's own way to make them all never ends where the system makes none, as in /proc.
+    for (const path of way.slice(0, missing).toReversed()) makeDirectory(path)
     const real = realpathSync(directory)
     return upwards(real).every(isSafe) && isOursAlone(real) ? real : undefined
   } catch {
     // Read-only, full, a file in the way: the run goes on without.
     return undefined
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, {mode: 0o700})
+  } catch (error) {
+    // Another run was faster.
+    if (!existsSync(path)) throw error
   }
 }
 

@@ -4,6 +4,7 @@ import {Secret} from '../core/secret.ts'
 import {printable} from '../core/text.ts'
 import {syncResult} from '../report/sync.ts'
 import {rememberRealPaths} from '../system/real-path.ts'
+import {workingDirectory} from '../system/surroundings.ts'
 import {sync, type SyncOptions} from '../workflows/sync.ts'
 import {configured, type ConfigFlags} from './configured.ts'
 import {NotRead, readDescriptor} from './given-bytes.ts'
@@ -37,7 +38,7 @@ export async function runSync(flags: SyncFlags, {warn}: {readonly warn: (message
   const signal = abortOnSignals()
   const realFolder = rememberRealPaths()
   const config = await configured(flags, realFolder, warn)
-  const validate = await loadSchema(flags, {cwd: process.cwd(), signal})
+  const validate = await loadSchema(flags, {cwd: workingDirectory(), signal})
 
   const progress = makeProgress(process.stderr, !flags.ci && !flags.quiet && wantsProgress(process.stderr, process.env))
   const say = (message: string): void => {

@@ -1,5 +1,4 @@
 import {realpath} from 'node:fs/promises'
-import {homedir} from 'node:os'
 import {resolve} from 'node:path'
 
 import {string} from '@oclif/core/flags'
@@ -10,6 +9,7 @@ import type {Settings} from '../core/provider-spec.ts'
 import type {Output, Result} from '../core/report.ts'
 import {printable} from '../core/text.ts'
 import {stateDir} from '../system/directories.ts'
+import {homeDirectory} from '../system/surroundings.ts'
 import {embeddedVault, type EmbeddedVault} from '../vault/embedded-vault.ts'
 import type {ListedSecret} from '../workflows/vault.ts'
 import {BaseCommand, shownWarnings} from './base-command.ts'
@@ -66,8 +66,8 @@ export abstract class VaultCommand extends BaseCommand {
     const passwordOf = (options.isNew ? firstPassword : vaultPassword)(flags, context)
     const vault = embeddedVault({
       path,
-      stateDir: stateDir(process.env, homedir()),
-      home: homedir(),
+      stateDir: stateDir(process.env, homeDirectory()),
+      home: homeDirectory(),
       password: () => passwordOf({path, settings}),
       now: () => new Date(),
       warn: context.warn,

@@ -1,6 +1,5 @@
 import {readdir} from 'node:fs/promises'
 import {setDefaultAutoSelectFamilyAttemptTimeout} from 'node:net'
-import {homedir} from 'node:os'
 import {join} from 'node:path'
 
 import packageJson from '../../package.json' with {type: 'json'}
@@ -15,6 +14,7 @@ import {readAnyTextFile, readTextFile, replaceFile, statKind, unreadable} from '
 import {findRepositories, ignoredFiles, listEnvFiles, trackedFiles} from '../system/git.ts'
 import {withLock} from '../system/lock.ts'
 import {realPathOf, rememberRealPaths, type RealPathOf} from '../system/real-path.ts'
+import {homeDirectory, workingDirectory} from '../system/surroundings.ts'
 import type {Files, Git} from '../workflows/ports.ts'
 import {givenEnvironment} from './environment.ts'
 import {keepHeapSmall} from './small-heap.ts'
@@ -36,10 +36,10 @@ export const providerNames = Object.keys(specs)
  */
 export function configPort(realFolder: RealPathOf = realPathOf): ConfigPort {
   return {
-    cwd: process.cwd(),
-    home: homedir(),
+    cwd: workingDirectory(),
+    home: homeDirectory(),
     env: givenEnvironment,
-    userConfigPath: join(configDir(process.env, homedir()), 'config.toml'),
+    userConfigPath: join(configDir(process.env, homeDirectory()), 'config.toml'),
     kind: statKind,
     readText: async (path) => {
       const text = await readTextFile(path, {maxBytes: configLimitBytes})
@@ -81,7 +81,7 @@ export function makeFiles(
     replace: (path, change) => replaceFile(path, {...change, backup: {keep: backups, now: now()}}),
     // Two names of one file are one lock; a file that isn't there yet is named by its folder.
     withLock: async (path, run) =>
-      withLock(await realPathOf(path), {stateDir: stateDir(process.env, homedir()), signal}, run),
+      withLock(await realPathOf(path), {stateDir: stateDir(process.env, homeDirectory()), signal}, run),
   }
 }
 
@@ -117,7 +117,7 @@ export function connectWith({
 }: HostOptions): (vault: VaultConfig) => Promise<Provider> {
   const host: Host = {
     env: givenEnvironment,
-    home: homedir(),
+    home: homeDirectory(),
     maxInFlight: config.maxWorkers,
     callTimeoutMs: config.callTimeoutMs,
     interactive,

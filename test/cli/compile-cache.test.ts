@@ -1,6 +1,7 @@
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -31,7 +32,7 @@ const isRoot = process.getuid?.() === 0
 describe('what is compiled is kept', () => {
   it('in a directory that it makes, closed to everybody else', () => {
     const cache = join(makeHome(), '.cache/envdrift')
-    expect(compileCacheDir(cache)).toBe(join(cache, 'compiled'))
+    expect(compileCacheDir(() => cache)).toBe(join(cache, 'compiled'))
     // Windows shows 0666 of every folder that can be written.
     expect(statSync(join(cache, 'compiled')).mode & 0o077).toBe(windows ? 0o066 : 0)
   })
@@ -40,7 +41,7 @@ describe('what is compiled is kept', () => {
     const home = makeHome()
     mkdirSync(join(home, 'disk'), {mode: 0o755})
     symlinkSync(join(home, 'disk'), join(home, '.cache'))
-    expect(compileCacheDir(join(home, '.cache/envdrift'))).toBe(join(home, 'disk/envdrift/compiled'))
+    expect(compileCacheDir(() => join(home, '.cache/envdrift'))).toBe(join(home, 'disk/envdrift/compiled'))
   })
 })
 
@@ -50,7 +51,7 @@ describe('what is compiled is kept nowhere', () => {
     const git = join(home, 'project/.git')
     mkdirSync(kind === 'folder' ? git : join(home, 'project'), {recursive: true})
     if (kind === 'file') writeFileSync(git, 'gitdir: ../elsewhere\n')
-    expect(compileCacheDir(join(home, 'project/.cache/envdrift'))).toBeUndefined()
+    expect(compileCacheDir(() => join(home, 'project/.cache/envdrift'))).toBeUndefined()
     expect(readdirSync(join(home, 'project'))).toEqual(['.git'])
   })
 
@@ -58,7 +59,7 @@ describe('what is compiled is kept nowhere', () => {
     const home = makeHome()
     mkdirSync(join(home, 'project/.git'), {recursive: true})
     symlinkSync(join(home, 'project'), join(home, '.cache'))
-    expect(compileCacheDir(join(home, '.cache/envdrift'))).toBeUndefined()
+    expect(compileCacheDir(() => join(home, '.cache/envdrift'))).toBeUndefined()
     expect(readdirSync(join(home, 'project'))).toEqual(['.git'])
   })
 
@@ -66,7 +67,7 @@ describe('what is compiled is kept nowhere', () => {
     const home = makeHome()
     mkdirSync(join(home, 'shared'))
     chmodSync(join(home, 'shared'), mode)
-    expect(compileCacheDir(join(home, 'shared/envdrift'))).toBeUndefined()
+    expect(compileCacheDir(() => join(home, 'shared/envdrift'))).toBeUndefined()
     expect(readdirSync(join(home, 'shared'))).toEqual([])
   })
 
@@ -74,7 +75,7 @@ describe('what is compiled is kept nowhere', () => {
     const cache = join(makeHome(), '.cache/envdrift')
     mkdirSync(join(cache, 'compiled'), {recursive: true, mode: 0o700})
     chmodSync(join(cache, 'compiled'), mode)
-    expect(compileCacheDir(cache)).toBeUndefined()
+    expect(compileCacheDir(() => cache)).toBeUndefined()
   })
 
   it.skipIf(!isRoot)(
@@ -83,13 +84,27 @@ describe('what is compiled is kept nowhere', () => {
       const cache = join(makeHome(), '.cache/envdrift')
       mkdirSync(join(cache, 'compiled'), {recursive: true, mode: 0o700})
       chownSync(join(cache, 'compiled'), 65534, 65534)
-      expect(compileCacheDir(cache)).toBeUndefined()
+      expect(compileCacheDir(() => cache)).toBeUndefined()
     },
   )
+
+  const proc = '/proc/self'
+  const hasProc = existsSync(proc)
+  it.skipIf(!hasProc)(`where the system makes no folders${hasProc ? '' : ' (skipped: no /proc)'}`, () => {
+    expect(compileCacheDir(() => join(proc, 'none/envdrift'))).toBeUndefined()
+  })
+
+  it('where nobody knows the home of the user', () => {
+    expect(
+      compileCacheDir(() => {
+        throw new Error('no home')
+      }),
+    ).toBeUndefined()
+  })
 
   it('where a file is in the way', () => {
     const home = makeHome()
     writeFileSync(join(home, 'cache'), '')
-    expect(compileCacheDir(join(home, 'cache/envdrift'))).toBeUndefined()
+    expect(compileCacheDir(() => join(home, 'cache/envdrift'))).toBeUndefined()
   })
 })

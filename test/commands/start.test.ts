@@ -119,12 +119,75 @@ describe('a mistyped command line', () => {
     [['pull'], '[ERROR] envdrift pull is not there yet: a later version has it\n', 'envdrift --help'],
     [['sync', '--verfy'], '[ERROR] Nonexistent flag: --verfy\n', 'Did you mean --verify?'],
     [['hvs.canary-of-a-token'], '[ERROR] There is no such command\n', 'envdrift --help'],
+    [
+      ['vault', 'sett', 'name', 'canary'],
+      '[ERROR] There is no command vault sett\n',
+      'Did you mean `envdrift vault set`?',
+    ],
+    [['vault', 'sett', 'canary', '--help'], '[ERROR] There is no command vault sett\n', '`envdrift vault set`'],
+    [['vault', 'list', 'a canary', '--help'], '[ERROR] envdrift vault list takes no argument', 'vault list --help'],
+    [['vault', 'passwd', 'a canary'], '[ERROR] envdrift vault passwd takes no argument', 'vault passwd --help'],
+    [['vault', 'list', '--password=a canary'], '[ERROR] Nonexistent flag: --password\n', '--password-fd'],
+    [['sync', '-z canary'], '[ERROR] Nonexistent flag: a word that begins with -\n', '--help'],
+    [
+      ['vault', 'list', '--password-file', 'a canary', '--password-command', 'a canary'],
+      "[ERROR] --password-file and --password-command can't be given together\n",
+      '--help',
+    ],
+    [['vault', 'list', '--password-fd', 'canary'], '[ERROR] --password-fd: Expected an integer', '--help'],
+    [['vault', '--verify', 'canary'], '[ERROR] envdrift vault is no command by itself\n', '`envdrift vault --help`'],
   ])('%j is told what was meant', async (words, message, suggestion) => {
     const workspace = makeWorkspace()
     const {code, stderr} = await runInWorkspace([...program, ...words], {cwd: workspace.root})
     expect(code).toBe(2)
     expect(stderr).toContain(message)
     expect(stderr).toContain(suggestion)
+    expect(stderr).not.toContain('canary')
+  })
+
+  it('is a document, too: a topic with flags is no command', async () => {
+    const {code, stdout} = await runInWorkspace([...program, 'vault', '--json'], {cwd: makeWorkspace().root})
+    expect({code, document: JSON.parse(stdout) as unknown}).toMatchObject({code: 2, document: {exitReason: 'usage'}})
+  })
+
+  it('gives a flag its value, though that looks like a wish for help', async () => {
+    const workspace = makeWorkspace()
+    const runs = await Promise.all(
+      ['--filter', '-c'].map((flag) =>
+        runInWorkspace([...program, 'sync', '--verify', '--ci', flag, '--help'], {cwd: workspace.root}),
+      ),
+    )
+    expect(runs).toMatchObject([
+      {code: 1, stdout: ''},
+      {code: 1, stdout: ''},
+    ])
+  })
+})
+
+describe('surroundings that are not there', () => {
+  it('end a command with what to do: no working directory', async () => {
+    const workspace = makeWorkspace()
+    const script = 'mkdir gone && cd gone && rmdir ../gone && "$0" "$1" sync --verify; "$0" "$1" snyc'
+    const [node, entry] = program
+    const {code, stderr} = await runInWorkspace(['sh', '-c', script, node, entry], {cwd: workspace.root})
+    expect(code).toBe(1)
+    expect(stderr.match(/^\[ERROR\] .*\n {2}→ .*$/gm)).toEqual(
+      Array.from({length: 2}, () => expect.stringContaining('[ERROR] The working directory is not there any more\n')),
+    )
+  })
+
+  const isRoot = process.getuid?.() === 0
+  const why = isRoot ? '' : ' (skipped: only root becomes a user that the system does not know)'
+  it.skipIf(!isRoot)(`end a command with what to do: no home${why}`, async () => {
+    const workspace = makeWorkspace()
+    // A user that the system doesn't know: docs of Node, os.homedir().
+    const becomeNobody = 'process.setgroups([]);process.setgid(54321);process.setuid(54321)'
+    const [node, entry] = program
+    for (const words of [['sync', '--verify'], ['snyc']]) {
+      const argv: [string, ...string[]] = [node, '--import', `data:text/javascript,${becomeNobody}`, entry, ...words]
+      const {code, stderr} = await runInWorkspace(argv, {cwd: workspace.root, env: {HOME: undefined}})
+      expect({code, stderr}).toEqual({code: 1, stderr: expect.stringMatching(/^\[ERROR\] HOME is not set/)})
+    }
   })
 })
 

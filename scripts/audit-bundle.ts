@@ -27,8 +27,17 @@ const bundled = new Set(
 )
 const lock = read('package-lock.json') as Lock
 
+const locked = new Set(
+  Object.entries(lock.packages).map(([path, {version}]) => `${path.replace(/^.*node_modules\//, '')} ${version}`),
+)
+const unlocked = [...bundled].filter((one) => !locked.has(one))
+
 const audit = ask()
-if (audit.vulnerabilities === undefined) {
+if (unlocked.length > 0) {
+  fail(
+    `Nothing was checked: dist has ${unlocked.join(', ')}, and package-lock.json doesn't. Build it anew: npm run build`,
+  )
+} else if (audit.vulnerabilities === undefined) {
   fail(
     `Nothing was checked: the registry doesn't say what it knows of vulnerabilities (${audit.message ?? 'no answer'})`,
   )
@@ -49,7 +58,13 @@ if (audit.vulnerabilities === undefined) {
 }
 
 function ask(): Audit {
-  const {stdout} = spawnSync('npm', ['audit', '--json'], {
+  // Whatever an .npmrc or a variable says: npm without a network finds no vulnerability, and says that all is well.
+  const always = [
+    '--offline=false',
+    '--prefer-offline=false',
+    ...['dev', 'optional', 'peer'].map((kind) => `--include=${kind}`),
+  ]
+  const {stdout} = spawnSync('npm', ['audit', '--json', ...always], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -37,11 +37,16 @@ async function startRegistry(advisories: Advisories | 'refuses'): Promise<string
 }
 
 /** `npm run audit:bundle` with that registry. */
-async function audit(advisories: Advisories | 'refuses') {
+async function audit(advisories: Advisories | 'refuses', variables: Readonly<Record<string, string>> = {}) {
   // npm remembers what it was told of an advisory.
   const cache = mkdtempSync(join(tmpdir(), 'envdrift-npm-'))
   onTestFinished(() => rmSync(cache, {recursive: true, force: true}))
-  const env = {...process.env, npm_config_registry: await startRegistry(advisories), npm_config_cache: cache}
+  const env = {
+    ...process.env,
+    ...variables,
+    npm_config_registry: await startRegistry(advisories),
+    npm_config_cache: cache,
+  }
   return await run(process.execPath, [join(repository, 'scripts/audit-bundle.ts')], {cwd: repository, env}).then(
     ({stdout}) => ({code: 0, text: stdout}),
     (error: {code: number; stderr: string}) => ({code: error.code, text: error.stderr}),
@@ -61,6 +66,15 @@ describe('the audit of the bundle', () => {
       new RegExp(`^In the bundle:\\n  ${severity}: @oclif/core \\d\\S+: Trouble in @oclif/core \\(https:`),
     )
     expect(code).toBe(1)
+  })
+
+  it.each([
+    {npm_config_offline: 'true'},
+    {npm_config_prefer_offline: 'true'},
+    {npm_config_omit: 'dev'},
+    {NODE_ENV: 'production'},
+  ])('asks although the machine says %j', async (variables) => {
+    expect(await audit({'@oclif/core': [{severity: 'high'}]}, variables)).toMatchObject({code: 1})
   })
 
   it('says lower ones, and passes', async () => {

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {build, type BuildOptions, type Metafile, type Plugin} from 'esbuild'
 
 import {joinChunks, type Stages} from './join-chunks.ts'
-import {publishedPackageJson} from './published-package-json.ts'
+import {packageJsonOfProgram} from './published-package-json.ts'
 
 /**
  * Write the program: one module per command, with shared chunks, every dependency inside, and no source maps.
@@ -71,7 +71,7 @@ export async function bundleEntries(
     mainFields: ['module', 'main'],
     metafile: true,
     chunkNames: 'chunks/[name]-[hash]',
-    plugins: [lazySegmenters, lazyRequires, withoutZlib, proxyOfGaxios, ...plugins],
+    plugins: [lazySegmenters, withoutTypeScript, lazyRequires, withoutZlib, proxyOfGaxios, ...plugins],
   })
   return joinChunks(bundled, stages, options)
 }
@@ -174,6 +174,18 @@ const lazyRequires: Plugin = {
   },
 }
 
+/** oclif asks TypeScript, if it is there, where sources lie: in development, of programs that run from their sources. */
+const withoutTypeScript: Plugin = {
+  name: 'without-typescript',
+  setup: (bundler) => {
+    bundler.onLoad({filter: /@oclif[\\/]core[\\/]lib[\\/]util[\\/]read-tsconfig\.js$/}, ({path}) => {
+      if (!readFileSync(path, 'utf8').includes('exports.readTSConfig = readTSConfig;'))
+        throw new Error(`${path} is not as expected: look at withoutTypeScript`)
+      return {contents: 'exports.readTSConfig = async () => undefined', loader: 'js'}
+    })
+  },
+}
+
 /**
  * AWS's checksums ask zlib for CRC-32 when they are loaded, and Node loads 14 modules for it. Only event streams use that
  * checksum, which we have none of; its twin in JavaScript serves as well.
@@ -190,15 +202,14 @@ const withoutZlib: Plugin = {
   },
 }
 
-/** Of package.json, what the program itself reads, and nothing of how it is developed. */
+/** Of package.json, what the program itself reads. */
 const ownPackageJson = (root: string): Plugin => ({
   name: 'own-package-json',
   setup: (bundler) => {
     bundler.onLoad({filter: /package\.json$/}, ({path}) => {
       if (path !== join(root, 'package.json')) return undefined
       const whole = JSON.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, unknown>>
-      const published = {...publishedPackageJson(whole), oclif: whole['oclif']}
-      return {contents: JSON.stringify(published), loader: 'json'}
+      return {contents: JSON.stringify(packageJsonOfProgram(whole)), loader: 'json'}
     })
   },
 })

@@ -31,14 +31,15 @@ export function licensed(root: string, packages: readonly BundledPackage[]): rea
   const found = packages.map((of) => {
     const folder = join(root, of.path)
     const licence = licenceOf(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageJson)
-    return {of, licence, text: ownTextIn(folder)}
+    return {of, licence, text: ownTextIn(folder), notices: textsOf(folder, /^notice(?:[.-]|$)/i)}
   })
   // Some packages of Apache-2.0 leave its text out, which is always the same; their authors' names are on the package.
   const apache = found.find(
     ({licence, text}) => licence === 'Apache-2.0' && text?.includes('TERMS AND CONDITIONS'),
   )?.text
-  const whole = found.map(({of, licence, text}) => {
-    return {of, licence, text: text ?? (licence === 'Apache-2.0' ? apache : undefined)}
+  const whole = found.map(({of, licence, text, notices}) => {
+    const own = text ?? (licence === 'Apache-2.0' ? apache : undefined)
+    return {of, licence, text: own === undefined ? undefined : [own, ...notices].join('\n\n')}
   })
   const wrong = whole.flatMap(({of, licence, text}) => {
     const name = `${of.name} ${of.version}`
@@ -61,15 +62,19 @@ export function licenceOf({license, licenses}: PackageJson): string | undefined 
 const choicesIn = (expression: string): readonly string[] => expression.replace(/^\((.*)\)$/, '$1').split(' OR ')
 
 function ownTextIn(folder: string): string | undefined {
-  const names = readdirSync(folder).toSorted()
-  const texts = names
-    .filter((name) => /^(?:licen[cs]e|copying|notice)(?:[.-]|$)/i.test(name))
-    .map((name) => readFileSync(join(folder, name), 'utf8'))
-  const readme = names.find((name) => /^readme(?:\.|$)/i.test(name))
-  const section = readme === undefined ? undefined : licenceIn(readFileSync(join(folder, readme), 'utf8'))
-  const all = texts.length > 0 ? texts : section === undefined ? [] : [section]
-  return all.length === 0 ? undefined : all.map((text) => text.replaceAll('\r\n', '\n').trim()).join('\n\n')
+  const texts = textsOf(folder, /^(?:licen[cs]e|copying)(?:[.-]|$)/i)
+  const sections = textsOf(folder, /^readme(?:\.|$)/i).flatMap((readme) => licenceIn(readme)?.trim() ?? [])
+  const all = texts.length > 0 ? texts : sections.slice(0, 1)
+  return all.length === 0 ? undefined : all.join('\n\n')
 }
+
+/** What stands in the files of such a name; an empty one says nothing. */
+const textsOf = (folder: string, name: RegExp): readonly string[] =>
+  readdirSync(folder)
+    .filter((one) => name.test(one))
+    .toSorted()
+    .map((one) => readFileSync(join(folder, one), 'utf8').replaceAll('\r\n', '\n').trim())
+    .filter((text) => text !== '')
 
 /** The words of the MIT licence under a heading of a README; `undefined` where only its name is. */
 function licenceIn(readme: string): string | undefined {

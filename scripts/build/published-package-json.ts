@@ -15,7 +15,16 @@ const published = [
   'publishConfig',
 ]
 
+/** What the program reads of it: nothing that a release fills in, so that its program is that of the commit. */
+const readByProgram = ['name', 'version', 'description', 'type', 'oclif']
+
+/** The part of package.json that goes into the bundle. */
+export const packageJsonOfProgram = (whole: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  pick(whole, readByProgram)
+
 /** The package.json of the package: without dependencies of any kind, since they are in the bundle, and without scripts. */
-export function publishedPackageJson(whole: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(published.flatMap((name) => (Object.hasOwn(whole, name) ? [[name, whole[name]]] : [])))
-}
+export const publishedPackageJson = (whole: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  pick(whole, published)
+
+const pick = (whole: Readonly<Record<string, unknown>>, names: readonly string[]): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(names.flatMap((name) => (Object.hasOwn(whole, name) ? [[name, whole[name]]] : [])))

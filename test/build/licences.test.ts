@@ -43,6 +43,16 @@ describe('a package that is bundled', () => {
     expect(() => licensed(root, all)).toThrow('bare 1.2.3: it carries no text of its licence, MIT')
   })
 
+  it('with an empty file for its licence, or a notice alone, stops the build', () => {
+    const {root, all} = checkout({
+      empty: {'package.json': {license: 'MIT'}, LICENSE: '\n'},
+      noted: {'package.json': {license: 'MIT'}, NOTICE: 'Copyright Somebody'},
+    })
+    expect(() => licensed(root, all)).toThrow(
+      /empty 1\.2\.3: it carries no text.*\n  noted 1\.2\.3: it carries no text/,
+    )
+  })
+
   it('may have its licence at the end of its README', () => {
     const words = 'Copyright (c) 2013 Somebody\n\nPermission is hereby granted, free of charge\n'
     const {root, all} = checkout({
@@ -63,6 +73,14 @@ describe('a package that is bundled', () => {
   it('has its NOTICE passed on', () => {
     const {root, all} = checkout({
       noted: {'package.json': {license: 'Apache-2.0'}, LICENSE: apache, NOTICE: 'Copyright Somebody'},
+    })
+    expect(licensed(root, all)[0]?.text).toBe(`${apache.trim()}\n\nCopyright Somebody`)
+  })
+
+  it('has its NOTICE passed on beside a text that another has', () => {
+    const {root, all} = checkout({
+      noted: {'package.json': {license: 'Apache-2.0'}, NOTICE: 'Copyright Somebody'},
+      with: {'package.json': {license: 'Apache-2.0'}, LICENSE: apache},
     })
     expect(licensed(root, all)[0]?.text).toBe(`${apache.trim()}\n\nCopyright Somebody`)
   })

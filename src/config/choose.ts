@@ -9,6 +9,9 @@ import type {ConfigFlags, MappingConfig} from './config.ts'
 /** The mappings that `--filter` and `--shard` leave for this run, and the others. */
 export type Choice = {readonly chosen: readonly MappingConfig[]; readonly left: readonly MappingConfig[]}
 
+/** The longest filter, in characters: as long as a pattern may be. */
+const maxFilter = 1000
+
 /** More jobs than this for one run are a slip of the finger. */
 const maxShards = 1000
 
@@ -37,6 +40,10 @@ export async function choose(mappings: readonly MappingConfig[], {filter, shard}
 async function matcherOf(filter: string): Promise<(folderPath: string) => boolean> {
   if (filter.trim() === '')
     throw new EnvdriftError('USAGE', '--filter is empty', {suggestions: ["Write a pattern: --filter 'services/pay*'"]})
+  if (filter.length > maxFilter)
+    throw new EnvdriftError('USAGE', `--filter is longer than ${maxFilter} characters`, {
+      suggestions: ["Write a shorter pattern: --filter 'services/pay*'"],
+    })
   // Loaded only for a filter.
   const {default: picomatch} = await import('picomatch')
   const matches = picomatch(plainPath(filter), {dot: true, noextglob: true})

@@ -23,6 +23,8 @@ export type MappingConfig = {
   readonly required: 'always' | 'ci'
   /** Where it stands: 1-based line in the configuration file. */
   readonly line?: number
+  /** From 1: of the mapping among those that were written down, or of the pattern that it comes from. */
+  readonly number: number
   /** It comes from a pattern; one that was written down for the same key wins over it. */
   readonly fromPattern?: true
 }

@@ -122,6 +122,7 @@ export function routeMapping(
     ...(mapping.env_file === undefined ? {} : {envFile: mapping.env_file}),
     ephemeral: mapping.ephemeral_keys ?? sync.ephemeral_keys ?? false,
     required: mapping.required ?? 'always',
+    number: written.number,
     ...(written.line === undefined ? {} : {line: written.line}),
     ...(written.fromPattern === undefined ? {} : {fromPattern: true}),
   }

@@ -64,6 +64,12 @@ async function mappingsOf(
       remarks.mistakes.push({...at, text})
       return []
     }
+    const field = placeholders.find((one) => template.includes(`{${one}}`) && values[one]?.includes('#'))
+    if (field !== undefined) {
+      const text = `${printable(path)} has a # in {${field}}, and in secret_name that begins the name of a field: give it a mapping of its own`
+      remarks.mistakes.push({...at, text})
+      return []
+    }
     const secretName = template.replaceAll(/\{([a-z]+)\}/g, (_, one: string) => values[one as Placeholder] ?? '')
     return [
       {

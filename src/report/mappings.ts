@@ -13,7 +13,11 @@ export type MappingsReport = {
   readonly total: number
   readonly rows: readonly {
     readonly mapping: Mapping
-    readonly origin: {readonly kind: 'mapping' | 'pattern'; readonly line: number | undefined}
+    readonly origin: {
+      readonly kind: 'mapping' | 'pattern'
+      readonly number: number
+      readonly line: number | undefined
+    }
     readonly error: EnvdriftError | undefined
   }[]
 }
@@ -43,7 +47,7 @@ function lines({rows, base}: MappingsReport, quiet: boolean, width: number): rea
         mapping.key,
         printable(writtenName(mapping.ref)),
         printable(mapping.ref.vault),
-        origin.line === undefined ? origin.kind : `${origin.kind} in line ${origin.line}`,
+        `${origin.kind} ${origin.line === undefined ? origin.number : `in line ${origin.line}`}`,
       ],
       error,
     }))
@@ -78,7 +82,7 @@ const document = ({config, base, total, rows}: MappingsReport): Readonly<Record<
     vault: printable(mapping.ref.vault),
     version: mapping.ref.version === undefined ? null : printable(mapping.ref.version),
     environment: mapping.environment ?? null,
-    origin: {kind: origin.kind, line: origin.line ?? null},
+    origin: {kind: origin.kind, number: origin.number, line: origin.line ?? null},
     ...(error === undefined ? {} : {error: {...errorDocument(error), exitReason: reasonOf(error)}}),
   })),
 })

@@ -11,6 +11,8 @@ export type ListedMapping = {
   readonly mapping: Mapping
   readonly origin: {
     readonly kind: 'mapping' | 'pattern'
+    /** From 1, among those of its kind. */
+    readonly number: number
     /** 1-based; of the mapping, or of the pattern. */
     readonly line: number | undefined
   }
@@ -34,7 +36,8 @@ export async function listMappings(config: Config, files: Files): Promise<readon
   }))
 }
 
-const originOf = ({fromPattern, line}: MappingConfig): ListedMapping['origin'] => ({
+const originOf = ({fromPattern, number, line}: MappingConfig): ListedMapping['origin'] => ({
   kind: fromPattern ? 'pattern' : 'mapping',
+  number,
   line,
 })

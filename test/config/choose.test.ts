@@ -9,6 +9,7 @@ const mapping = (folderPath: string, environment?: string): MappingConfig => ({
   folder: `/repo/${folderPath}`,
   ephemeral: false,
   required: 'always',
+  number: 1,
   ...(environment === undefined ? {} : {environment}),
 })
 
@@ -45,6 +46,7 @@ describe('--filter', () => {
   it('that matches nothing is an error: nothing would have been checked', async () => {
     await expect(choose(shop, {filter: 'service/*'})).rejects.toMatchObject({code: 'NOTHING_TO_DO'})
     await expect(choose(shop, {filter: ' '})).rejects.toMatchObject({code: 'USAGE'})
+    await expect(choose(shop, {filter: 'a'.repeat(100_000)})).rejects.toMatchObject({code: 'USAGE'})
   })
 })
 

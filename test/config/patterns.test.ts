@@ -201,9 +201,10 @@ describe('a pattern', () => {
     ['services/auth/.env', '{environment}', 'services/auth/.env names no environment'],
     ['.env.production', '{folder}', '.env.production lies in no folder'],
     ['services/pay/.env.production', 'a\\u0007b', 'control characters'],
+    ['services/x#y/.env.production', '{folder}', 'services/x#y/.env.production has a # in {folder}'],
   ])('of %s with the name %s says what is wrong', async (glob, template, said) => {
     const place = await placeWith(
-      [...shop, 'services/auth/.env', '.env.production'],
+      [...shop, 'services/auth/.env', '.env.production', 'services/x#y/.env.production'],
       pattern(`env_files = "${glob}"\nsecret_name = "${template}"`),
     )
     const error = await place.fail()

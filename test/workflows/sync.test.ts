@@ -30,6 +30,7 @@ const mappingOf = (workspace: Workspace, parts: Partial<MappingConfig> = {}): Ma
     folder: workspace.path(folderPath),
     ephemeral: false,
     required: 'always',
+    number: 1,
     ...parts,
   }
 }

@@ -136,7 +136,7 @@ describe('envdrift mappings', () => {
     expect(validate.errors ?? []).toEqual([])
     expect(document).toMatchObject({
       total: 3,
-      mappings: [{secret: 'team/app#auth', origin: {kind: 'pattern', line: 6}}],
+      mappings: [{secret: 'team/app#auth', origin: {kind: 'pattern', number: 1, line: 6}}],
     })
     expect(vault.requests()).toEqual([])
   })
@@ -150,6 +150,14 @@ describe('envdrift mappings', () => {
         `    team/app#${name}  default  pattern in line 6`,
       ]),
     )
+  })
+
+  it('tells patterns apart that stand in one line', async () => {
+    const {workspace, env} = await makeShop()
+    const inline = services.map((name) => `{env_files = "services/${name}/.env.production", secret_name = "x"}`)
+    workspace.write('envdrift.toml', configText([], [`patterns = [${inline.join(', ')}]`]))
+    const {stdout} = await envdrift(['mappings'], {cwd: workspace.root, env})
+    expect(stdout.match(/pattern.*$/gm)).toEqual(['pattern 1', 'pattern 2', 'pattern 3'])
   })
 
   it('fails for a mapping whose folder is not there, and shows the others', async () => {

@@ -8,8 +8,9 @@ const large = {characters: 256 * 1024, mappings: 2_500, names: 5_000}
 
 /**
  * What V8 is told, at any time, since it asks for each flag when it is about to act: that the young generation stays small
- * (else 64 MB), that the old one grows by a tenth of what is alive in it, and not to twice that, that it is collected at once when it has grown so
- * far, not bit by bit while it grows on, and that no functions are compiled into faster ones, which takes 12 MB.
+ * (else 64 MB), that the old one grows by a tenth of what is alive in it, and not to twice that, that it is collected at once
+ * when it has grown so far, not bit by bit while it grows on, and that no functions are compiled into faster ones, which
+ * takes 12 MB.
  */
 const flags = [
   '--semi-space-growth-factor=1',

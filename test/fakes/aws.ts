@@ -67,6 +67,8 @@ export type AwsFake = {
   readonly forbidBatches: () => void
   /** A batch gives so many secrets at once from now on, and a token for the rest. */
   readonly pageSize: (size: number) => void
+  /** Every page of a batch carries this token from now on, and pages that are asked for with one are empty. */
+  readonly pageTokens: (tokenOf: () => string) => void
   /** A role that may be assumed by whoever has a login. */
   readonly role: (arn: string, role?: Role) => void
   /** What every login or signed request gets from now on, however good it is. */
@@ -259,6 +261,7 @@ export async function startAwsFake({
     forbid: secrets.forbid,
     forbidBatches: secrets.forbidBatches,
     pageSize: secrets.pageSize,
+    pageTokens: secrets.pageTokens,
     role: logins.role,
     reject: (with_) => (rejection = with_),
     fail: (with_, times, operation) => (failure = {failure: with_, left: times, operation}),

@@ -2,12 +2,17 @@ import type {ParameterHistory} from '@aws-sdk/client-ssm'
 
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
+import {pagesOf} from '../aws-pages.ts'
 import {withDeadline} from '../in-flight.ts'
 import type {Provider} from '../provider.ts'
+import {badResponse} from './errors.ts'
 import type {Vault} from './vault.ts'
 
+/** AWS keeps the last hundred (user guide, "Working with parameter versions"). */
+const mostVersions = 100
+
 /**
- * All versions of a parameter, newest first: the last hundred (user guide, "Working with parameter versions").
+ * All versions of a parameter that AWS keeps, newest first.
  *
  * @param WithDecryption - with their values; needs the permission to decrypt.
  * @throws what the SDK throws, or EnvdriftError when it takes too long.
@@ -18,18 +23,17 @@ export async function historyOf(
   {WithDecryption}: {readonly WithDecryption: boolean},
   signal: AbortSignal,
 ): Promise<readonly ParameterHistory[]> {
-  const client = vault.clientIn(vault.regionOf(ref))
+  const region = vault.regionOf(ref)
+  const client = vault.clientIn(region)
   const versions: ParameterHistory[] = []
-  let NextToken: string | undefined
-  do {
-    const input = {Name: ref.name, WithDecryption, ...(NextToken && {NextToken})}
-    const page = await withDeadline(
-      (abortSignal) => client.send(new vault.sdk.GetParameterHistoryCommand(input), {abortSignal}),
-      vault.limits(signal),
-    )
-    versions.push(...(page.Parameters ?? []))
-    NextToken = page.NextToken
-  } while (NextToken)
+  const pages = pagesOf(
+    (next) => {
+      const command = new vault.sdk.GetParameterHistoryCommand({Name: ref.name, WithDecryption, ...next})
+      return withDeadline((abortSignal) => client.send(command, {abortSignal}), vault.limits(signal))
+    },
+    {most: mostVersions, endless: () => badResponse(vault.connection.placeIn(region), ref.name)},
+  )
+  for await (const {Parameters = []} of pages) versions.push(...Parameters)
   return versions.toSorted((a, b) => (b.Version ?? 0) - (a.Version ?? 0))
 }
 

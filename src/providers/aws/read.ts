@@ -6,6 +6,7 @@ import {Secret} from '../../core/secret.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {batchesOf, entriesFor, isArn} from '../aws-batch.ts'
 import {isDenial, nameOf, statusOf} from '../aws-errors.ts'
+import {pagesOf} from '../aws-pages.ts'
 import {makeAwsRead} from '../aws-read.ts'
 import {asEnvdriftError, withDeadline, type Answer, type Result} from '../in-flight.ts'
 import type {Provider, Version} from '../provider.ts'
@@ -53,15 +54,16 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
     const region = regionOf(chunk[0]!)
     await connection.login.credentials()
     try {
-      let NextToken: string | undefined
-      do {
-        const input = {SecretIdList: chunk.map(({name}) => name), ...(NextToken !== undefined && {NextToken})}
-        const output = await clientIn(region).send(new sdk.BatchGetSecretValueCommand(input), {abortSignal})
-        noteRetry(output, region)
-        entries.push(...(output.SecretValues ?? []))
-        // What is in output.Errors gets no result here: asked for alone, it says why by itself.
-        NextToken = output.NextToken
-      } while (NextToken !== undefined)
+      const SecretIdList = chunk.map(({name}) => name)
+      const pages = pagesOf(
+        (next) => clientIn(region).send(new sdk.BatchGetSecretValueCommand({SecretIdList, ...next}), {abortSignal}),
+        {most: chunk.length, endless: () => badResponse(connection.placeIn(region), chunk[0]!.name)},
+      )
+      for await (const page of pages) {
+        noteRetry(page, region)
+        // What is in page.Errors gets no result here: asked for alone, it says why by itself.
+        entries.push(...(page.SecretValues ?? []))
+      }
     } catch (error) {
       const known = callError(error, {...connection.asked(region), verb: 'read', secret: chunk[0]!.name})
       if (hopelessInBatches(error)) refuseBatches(nameOf(error), region)

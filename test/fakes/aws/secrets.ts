@@ -28,6 +28,8 @@ export type Secrets = {
   readonly forbidBatches: () => void
   /** A batch gives so many secrets at once from now on, and a token for the rest. */
   readonly pageSize: (size: number) => void
+  /** Every page of a batch carries this token from now on, and pages that are asked for with one are empty. */
+  readonly pageTokens: (tokenOf: () => string) => void
   /** An operation of the API on behalf of `caller`, an ARN. Throws a {@link Refusal}. */
   readonly answer: (operation: string, region: string, body: Body, caller: string) => unknown
 }
@@ -43,6 +45,7 @@ export function makeSecrets(account: string): Secrets {
   const forbidden = new Map<string, Denial>()
   let page = batchSize
   let batchesForbidden = false
+  let tokenOf: (() => string) | undefined
 
   /** By owner and name: two accounts may each have a secret of one name. */
   const secretsIn = (region: string): Map<string, StoredSecret> => {
@@ -110,8 +113,10 @@ export function makeSecrets(account: string): Secrets {
             'ValidationException',
             `1 validation error detected: Value at 'secretIdList' failed to satisfy constraint: Member must have length ${ids.length === 0 ? 'greater than or equal to 1' : 'less than or equal to 20'}`,
           )
-        const from = NextToken === undefined ? 0 : Number(textOf(NextToken))
-        if (!(from >= 0 && from < ids.length)) refuse('InvalidNextTokenException', 'The NextToken is not valid.')
+        const isPastEnd = NextToken !== undefined && tokenOf !== undefined
+        const from = NextToken === undefined ? 0 : isPastEnd ? ids.length : Number(textOf(NextToken))
+        if (!isPastEnd && !(from >= 0 && from < ids.length))
+          refuse('InvalidNextTokenException', 'The NextToken is not valid.')
         const [SecretValues, Errors]: [Body[], Body[]] = [[], []]
         for (const id of ids.slice(from, from + page)) {
           try {
@@ -122,7 +127,8 @@ export function makeSecrets(account: string): Secrets {
             Errors.push({SecretId: id, ErrorCode: error.failure.type, Message: error.message})
           }
         }
-        return {SecretValues, Errors, ...(from + page < ids.length && {NextToken: String(from + page)})}
+        const next = tokenOf?.() ?? (from + page < ids.length ? String(from + page) : undefined)
+        return {SecretValues, Errors, ...(next !== undefined && {NextToken: next})}
       }
       case 'DescribeSecret': {
         const {arn, name, versions, created, deleted} = find()
@@ -206,6 +212,7 @@ export function makeSecrets(account: string): Secrets {
     forbid: (name, why = 'no policy') => void forbidden.set(name, why),
     forbidBatches: () => (batchesForbidden = true),
     pageSize: (size) => (page = size),
+    pageTokens: (make) => (tokenOf = make),
   }
 }
 

@@ -235,6 +235,16 @@ describe('writing', () => {
     expect((await readAll(await connect(), [ref('/team/key')])).map(gist)).toEqual(['found old'])
   })
 
+  it('over any is refused, and changes nothing, where the pages of its history never end', async () => {
+    const bed = await start()
+    bed.fake.put('/team/key', 'old', {kmsKey: 'alias/myapp'})
+    // No version on a page leaves the token where it was.
+    bed.fake.pageSize(0)
+    await expect(write('any')).rejects.toMatchObject({code: 'BAD_RESPONSE'})
+    expect(calls(bed)).toEqual(['GetParameterHistory /team/key', 'GetParameterHistory /team/key'])
+    expect((await readAll(await connect(), [ref('/team/key')])).map(gist)).toEqual(['found old'])
+  })
+
   it('a new one makes it encrypted', async () => {
     const bed = await start()
     const warn = vi.fn<(message: string) => void>()

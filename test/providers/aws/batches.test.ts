@@ -1,3 +1,5 @@
+import {randomUUID} from 'node:crypto'
+
 import {describe, expect, it, vi} from 'vitest'
 
 import type {SecretRef} from '../../../src/core/mapping.ts'
@@ -63,6 +65,20 @@ describe('many secrets', () => {
     bed.fake.pageSize(8)
     expect((await readAll(await connect(), refs(20))).map(gist)).toEqual(all(20))
     expect(operations(bed)).toEqual(['BatchGetSecretValue', 'BatchGetSecretValue', 'BatchGetSecretValue'])
+  })
+
+  it.each([
+    ['an empty token on its last page', () => '', 1],
+    ['the same token on each page', () => 'again', 2],
+    ['a new token on each page', randomUUID, 25],
+  ])('whose batch has %s are asked for alone where it ends without them', async (_, tokenOf, batches) => {
+    const bed = await startWith(20)
+    bed.fake.pageSize(12)
+    bed.fake.pageTokens(tokenOf)
+    expect((await readAll(await connect(), refs(20))).map(gist)).toEqual(all(20))
+    expect(operations(bed).filter((one) => one === 'BatchGetSecretValue')).toHaveLength(batches)
+    const alone = bed.fake.requests().flatMap(({operation, secret}) => (operation === 'GetSecretValue' ? secret : []))
+    expect(alone.toSorted()).toEqual(names(20).slice(12).toSorted())
   })
 
   it.each(['auto', 'off'])('are told to have been asked for again, with the region: batch %s', async (batch) => {

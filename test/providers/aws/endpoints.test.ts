@@ -4,7 +4,7 @@ import {serverCertificate} from '../../fakes/certificate.ts'
 import {ref, signal} from '../aws-asking.ts'
 import {startConnectProxy, type ConnectProxy} from '../aws-connect-proxy.ts'
 import {leadAwsTo} from '../aws-environment.ts'
-import {everythingOf, gist} from '../contract.ts'
+import {everythingOf, gist, readAll} from '../contract.ts'
 import {connect, failureOf, readOne, start} from './asking.ts'
 import type {AwsBed} from './bed.ts'
 
@@ -106,6 +106,17 @@ describe('a proxy', () => {
     const direct = await failureOf(await connect({region: 'us-east-1', endpoint_url: `https://127.0.0.1:${port}`}))
     expect(direct.code).toBe('TLS_REFUSED')
     expect(proxy.hosts()).toEqual([])
+  })
+
+  it('makes no more tunnels than calls may be under way', async () => {
+    const bed = await start()
+    const refs = Array.from({length: 40}, (_, n) => ref(`service-${n}`))
+    for (const {name} of refs) bed.fake.put(name, 'value')
+    const proxy = await leadAwsTo(bed.fake)
+    const provider = await connect({region: 'us-east-1', batch: 'off'}, {maxInFlight: 4})
+    expect((await readAll(provider, refs)).map(gist)).toEqual(refs.map(() => 'found value'))
+    expect(bed.fake.requests()).toHaveLength(40)
+    expect(proxy.hosts().length).toBeLessThanOrEqual(4)
   })
 
   it('gets its login from its address', async () => {

@@ -19,6 +19,10 @@ export function batchesOf(
   return [...groups.values()].flatMap((group) => partsOf(group, size))
 }
 
+/** What an answer lists. The SDK hands it on as it came, and what is no object answers nothing. */
+export const objectsIn = <E extends object>(list: readonly E[] | undefined): readonly E[] =>
+  Array.isArray(list) ? list.filter((one) => typeof one === 'object' && one !== null) : []
+
 /** An entry for each of `refs` that has exactly one. Two answers to one question are none: asked for alone, there is one. */
 export function entriesFor<E extends Entry>(
   refs: readonly SecretRef[],

@@ -75,8 +75,8 @@ export type AwsFake = {
   readonly reject: (failure: AwsFailure) => void
   /** The next `times` requests to Secrets Manager, or another service, get this; those for `operation` only, if it is given. */
   readonly fail: (failure: AwsFailure, times: number, operation?: string) => void
-  /** The next requests are answered with this text and status, whatever they ask for. */
-  readonly answer: (status: number, contentType: string, body: string) => void
+  /** The next requests are answered with this text and status, whatever they ask for; those for `operation` only, if it is given. */
+  readonly answer: (status: number, contentType: string, body: string, operation?: string) => void
   readonly delay: (ms: number) => void
   /** From now on requests are taken and never answered. */
   readonly silence: () => void
@@ -123,7 +123,7 @@ export async function startAwsFake({
   const requests: AwsRequest[] = []
   let [inFlight, peak, delay, clockSkewMs] = [0, 0, delayMs, 0]
   let failure: {readonly failure: AwsFailure; readonly operation: string | undefined; left: number} | undefined
-  let canned: {readonly status: number; readonly contentType: string; readonly body: string} | undefined
+  let canned: {status: number; contentType: string; body: string; operation: string | undefined} | undefined
   let mode: 'answering' | 'silent' | 'resetting' = 'answering'
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => void serve(request, response)
@@ -170,7 +170,8 @@ export async function startAwsFake({
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay))
     if (response.destroyed) return
     try {
-      if (canned) return reply(response, canned.status, canned.contentType, canned.body)
+      if (canned && (canned.operation ?? operation) === operation)
+        return reply(response, canned.status, canned.contentType, canned.body)
       if (plain) return replyPlain(response, plain.answer())
       if (isSts)
         return reply(
@@ -265,7 +266,7 @@ export async function startAwsFake({
     role: logins.role,
     reject: (with_) => (rejection = with_),
     fail: (with_, times, operation) => (failure = {failure: with_, left: times, operation}),
-    answer: (status, contentType, body) => (canned = {status, contentType, body}),
+    answer: (status, contentType, body, operation) => (canned = {status, contentType, body, operation}),
     delay: (ms) => (delay = ms),
     silence: () => (mode = 'silent'),
     reset: () => (mode = 'resetting'),

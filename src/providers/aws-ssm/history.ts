@@ -2,6 +2,7 @@ import type {ParameterHistory} from '@aws-sdk/client-ssm'
 
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
+import {objectsIn} from '../aws-batch.ts'
 import {pagesOf} from '../aws-pages.ts'
 import {withDeadline} from '../in-flight.ts'
 import type {Provider} from '../provider.ts'
@@ -33,7 +34,7 @@ export async function historyOf(
     },
     {most: mostVersions, endless: () => badResponse(vault.connection.placeIn(region), ref.name)},
   )
-  for await (const {Parameters = []} of pages) versions.push(...Parameters)
+  for await (const {Parameters} of pages) versions.push(...objectsIn(Parameters))
   return versions.toSorted((a, b) => (b.Version ?? 0) - (a.Version ?? 0))
 }
 

@@ -5,7 +5,7 @@ import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
-import {batchesOf, entriesFor, isNamed} from '../aws-batch.ts'
+import {batchesOf, entriesFor, isNamed, objectsIn} from '../aws-batch.ts'
 import {makeAwsRead} from '../aws-read.ts'
 import type {Answer, Result} from '../in-flight.ts'
 import type {Provider} from '../provider.ts'
@@ -54,7 +54,7 @@ export function makeRead(vault: Vault): Provider['read'] {
       .send(new vault.sdk.GetParametersCommand({Names: refs.map(selector), WithDecryption: true}), {abortSignal})
     vault.noteRetry(output, region)
     return new Map(
-      entriesFor(refs, output.Parameters ?? [], isOf).map(([ref, parameter]) => [ref, answerOf(parameter, ref)]),
+      entriesFor(refs, objectsIn(output.Parameters), isOf).map(([ref, parameter]) => [ref, answerOf(parameter, ref)]),
     )
   }
 

@@ -4,7 +4,7 @@ import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
 import {shellWord} from '../../core/shell-word.ts'
-import {batchesOf, entriesFor, isArn} from '../aws-batch.ts'
+import {batchesOf, entriesFor, isArn, objectsIn} from '../aws-batch.ts'
 import {isDenial, nameOf, statusOf} from '../aws-errors.ts'
 import {pagesOf} from '../aws-pages.ts'
 import {makeAwsRead} from '../aws-read.ts'
@@ -62,7 +62,7 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
       for await (const page of pages) {
         noteRetry(page, region)
         // What is in page.Errors gets no result here: asked for alone, it says why by itself.
-        entries.push(...(page.SecretValues ?? []))
+        entries.push(...objectsIn(page.SecretValues))
       }
     } catch (error) {
       const known = callError(error, {...connection.asked(region), verb: 'read', secret: chunk[0]!.name})

@@ -69,6 +69,16 @@ describe('many parameters', () => {
   })
 })
 
+it.each(['{"Parameters":[null,1,"/team/key"]}', '{"Parameters":{"Name":"/team/key"}}', '{"Parameters":null}', '[]'])(
+  'parameters are asked for alone where the answer for all is %s',
+  async (body) => {
+    const bed = await startWith(3)
+    bed.fake.answer(200, 'application/x-amz-json-1.1', body, 'GetParameters')
+    expect((await readAll(await connect(), refs(3))).map(gist)).toEqual(all(3))
+    expect(calls(bed).filter((call) => call.startsWith('GetParameter '))).toHaveLength(3)
+  },
+)
+
 it('a parameter is not there because another account has one of its name', async () => {
   const bed = await start()
   bed.fake.put('/team/key', 'theirs', {owner: '210987654321'})

@@ -81,6 +81,18 @@ describe('many secrets', () => {
     expect(alone.toSorted()).toEqual(names(20).slice(12).toSorted())
   })
 
+  it.each([
+    ['[null, 1, "service-1"]', '{"SecretValues":[null,1,"service-1"]}'],
+    ['no list', '{"SecretValues":{"Name":"service-0"}}'],
+    ['nothing', '{"SecretValues":null,"Errors":null}'],
+    ['no object at all', '[]'],
+  ])('whose batch holds %s are asked for alone', async (_, body) => {
+    const bed = await startWith(3)
+    bed.fake.answer(200, 'application/x-amz-json-1.1', body, 'BatchGetSecretValue')
+    expect((await readAll(await connect(), refs(3))).map(gist)).toEqual(all(3))
+    expect(operations(bed).filter((one) => one === 'GetSecretValue')).toHaveLength(3)
+  })
+
   it.each(['auto', 'off'])('are told to have been asked for again, with the region: batch %s', async (batch) => {
     const bed = await startWith(2)
     bed.fake.fail({type: 'InternalServiceError', status: 500}, 1)

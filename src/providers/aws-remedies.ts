@@ -9,6 +9,8 @@ type Service = {
   /** Shows which secrets there are: `aws ssm describe-parameters`. */
   readonly list: string
   readonly store: string
+  /** Stores it where there is a secret of that name without any value, where the service has such. */
+  readonly storeValue?: string
   /** Shows which versions the secret has. */
   readonly versions: string
 }
@@ -17,18 +19,19 @@ type Service = {
 export function awsRemedies(
   ref: SecretRef,
   {connection, regionOf}: Pick<AwsVault<unknown, unknown>, 'connection' | 'regionOf'>,
-  {table, list, store, versions}: Service,
+  {table, list, store, storeValue, versions}: Service,
 ): readonly [string, ...string[]] {
   const {name, version} = ref
   const region = regionOf(ref)
   const cli = (command: string) => `\`${command} --region ${region}\``
   const byDefault =
     connection.isDefaultRegion && region === connection.region ? ', the default, as nothing names another,' : ''
-  const remedies = [
-    `Check that secret_name ${shellWord(name)} and the region ${region}${byDefault} are right: ${cli(list)}. Another region is named with region in [vault.${table}], --region or AWS_REGION.`,
+  const check = `Check that secret_name ${shellWord(name)} and the region ${region}${byDefault} are right: ${cli(list)}. Another region is named with region in [vault.${table}], --region or AWS_REGION.`
+  // What is stored now gets a version of its own, never the one that was asked for.
+  if (version !== undefined) return [`Check secret_version ${shellWord(version)}: ${cli(versions)}.`, check]
+  return [
+    check,
     `Store it there: ${cli(store)}.`,
-  ] as const
-  return version === undefined
-    ? remedies
-    : [`Check secret_version ${shellWord(version)}: ${cli(versions)}.`, ...remedies]
+    ...(storeValue === undefined ? [] : [`If it is there without a value: ${cli(storeValue)}.`]),
+  ]
 }

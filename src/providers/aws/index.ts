@@ -30,6 +30,7 @@ export const provider: ProviderDefinition = {
           table: 'aws',
           list: 'aws secretsmanager list-secrets',
           store: `aws secretsmanager create-secret --name ${word} --secret-string file://KEY_FILE`,
+          storeValue: `aws secretsmanager put-secret-value --secret-id ${word} --secret-string file://KEY_FILE`,
           versions: `aws secretsmanager list-secret-version-ids --secret-id ${word}`,
         })
       },

@@ -311,9 +311,15 @@ it('what is not there is said to be missed in a region that is only the default,
 it('what is not there comes with the lines that store it and look for it', async () => {
   await start()
   const {remedies} = await connect({region: 'eu-west-1'})
+  const check =
+    'Check that secret_name /team/key and the region eu-west-1 are right: `aws ssm describe-parameters --region eu-west-1`. Another region is named with region in [vault.aws-ssm], --region or AWS_REGION.'
+  expect(remedies(ref('/team/key'))).toEqual([
+    check,
+    'Store it there: `aws ssm put-parameter --type SecureString --name /team/key --value file://KEY_FILE --region eu-west-1`.',
+  ])
+  // Nothing that is stored now becomes a version of before.
   expect(remedies(ref('/team/key', '3'))).toEqual([
     'Check secret_version 3: `aws ssm get-parameter-history --name /team/key --region eu-west-1`.',
-    'Check that secret_name /team/key and the region eu-west-1 are right: `aws ssm describe-parameters --region eu-west-1`. Another region is named with region in [vault.aws-ssm], --region or AWS_REGION.',
-    'Store it there: `aws ssm put-parameter --type SecureString --name /team/key --value file://KEY_FILE --region eu-west-1`.',
+    check,
   ])
 })

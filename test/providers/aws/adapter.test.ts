@@ -48,8 +48,17 @@ describe('region', () => {
     expect(provider.remedies(ref('myapp-production'))).toEqual([
       'Check that secret_name myapp-production and the region eu-west-1 are right: `aws secretsmanager list-secrets --region eu-west-1`. Another region is named with region in [vault.aws], --region or AWS_REGION.',
       'Store it there: `aws secretsmanager create-secret --name myapp-production --secret-string file://KEY_FILE --region eu-west-1`.',
+      'If it is there without a value: `aws secretsmanager put-secret-value --secret-id myapp-production --secret-string file://KEY_FILE --region eu-west-1`.',
     ])
-    expect(provider.remedies(ref('myapp-production', 'RELEASE'))[0]).toContain('secret_version RELEASE')
+  })
+
+  it('C12 is named for a version that is not there, which no command can store', async () => {
+    await start()
+    const provider = await connect({region: 'eu-west-1'})
+    const [version, place, ...rest] = provider.remedies(ref('myapp-production', 'RELEASE'))
+    expect(version).toContain('secret_version RELEASE')
+    expect(place).toContain('the region eu-west-1 are right')
+    expect(rest).toEqual([])
   })
 
   it('C12 is said to be only the default where nothing names one', async () => {

@@ -19,6 +19,13 @@ export function reasonIn(body: unknown): string {
   return Array.isArray(errors) ? errors.filter((one) => typeof one === 'string').join('; ') : ''
 }
 
+/**
+ * Vault's word while it makes KV 2 of a mount of KV 1: nothing was done, and will be soon. By the text, which OpenBao has
+ * as well: the status is that of a request that is never taken. Source: `backend.go` of vault-plugin-secrets-kv.
+ */
+export const isUpgrading = (status: number, body: unknown): boolean =>
+  status === 400 && /\bupgrad(?:e|ing) from non-versioned to versioned data/i.test(reasonIn(body))
+
 /** What Vault says of a token that it has made or renewed. */
 export type Auth = {
   readonly token: Secret

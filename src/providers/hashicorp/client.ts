@@ -6,6 +6,7 @@ import {EnvdriftError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
 import {tooLongToWait} from '../in-flight.ts'
 import {networkTrouble} from '../network-trouble.ts'
+import {isUpgrading} from './answer.ts'
 import {connectionError, redirectError, sealedError} from './errors.ts'
 import type {Http, HttpAnswer} from './http.ts'
 import {encoded} from './path.ts'
@@ -124,9 +125,10 @@ export async function makeClient(
       if ('failed' in outcome) {
         again &&= harmless && perhapsDoneCodes.has(networkTrouble(outcome.failed)?.detail ?? '')
       } else {
-        const {status, retryAfterMs} = outcome
+        const {status, body, retryAfterMs} = outcome
         if (status === 503 && (await isSealed(signal))) throw sealedError(place)
-        again &&= notDoneStatuses.has(status) || (harmless && perhapsDoneStatuses.has(status))
+        again &&=
+          notDoneStatuses.has(status) || isUpgrading(status, body) || (harmless && perhapsDoneStatuses.has(status))
         waitMs = retryAfterMs ?? waitMs
         if (status === 429 && waitMs > vault.callTimeoutMs) throw tooLongToWait(place, waitMs, vault.callTimeoutMs)
       }

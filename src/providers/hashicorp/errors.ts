@@ -2,7 +2,7 @@ import {EnvdriftError, type ErrorCode} from '../../core/errors.ts'
 import {shellWord} from '../../core/shell-word.ts'
 import {printable} from '../../core/text.ts'
 import {networkTrouble} from '../network-trouble.ts'
-import {isVaults} from './answer.ts'
+import {isUpgrading, isVaults, reasonIn} from './answer.ts'
 import type {MountSays} from './mount.ts'
 import {vaultKv} from './vault-command.ts'
 
@@ -77,7 +77,7 @@ function codeOf(error: unknown): string {
 
 /** An answer that is neither the secret nor its absence, by its status. The texts of Vault and OpenBao differ. */
 export function refusal(status: number, body: unknown, asked: Asked): EnvdriftError {
-  const {place, doing, name} = asked
+  const {place, mount, doing, name} = asked
   const attempt = `${doing} ${name}`
   // A login has no policy to lack: what is not Vault's own answer comes from something in front of it.
   if (status === 403 && doing !== 'log in to') return forbidden(asked)
@@ -96,9 +96,22 @@ export function refusal(status: number, body: unknown, asked: Asked): EnvdriftEr
   if (status === 429) return busy('THROTTLED', `${place} refused to ${attempt}: too many requests (status 429)`)
   if (status >= 500 || status === 412)
     return busy('SERVICE_ERROR', `${place} could not ${attempt} (status ${status}), and trying again did not help`)
+  if (isUpgrading(status, body))
+    return new EnvdriftError(
+      'SERVICE_ERROR',
+      `${place} could not ${attempt}: Vault is still upgrading the mount ${mount} to KV version 2`,
+      {
+        suggestions: [
+          'Run the command again in a minute; `vault secrets list -detailed` shows the version of the mount.',
+        ],
+      },
+    )
   if (!isVaults(body))
     return badResponse(`${place} answered with status ${status}, and not as Vault does`, checkAddress)
-  return new EnvdriftError('BAD_REQUEST', `${place} refused to ${attempt} as malformed (status ${status})`, {
+  // Of a read: what is found wrong with others may quote what was sent.
+  const reason = doing === 'read' ? printable(reasonIn(body).slice(0, 500)) : ''
+  const said = reason === '' ? '' : `: ${reason}`
+  return new EnvdriftError('BAD_REQUEST', `${place} refused to ${attempt} as malformed (status ${status})${said}`, {
     suggestions: [
       doing === 'log in to'
         ? 'Check auth, auth_mount and namespace under [vault.hashicorp]: `vault auth list` shows which methods are enabled.'

@@ -3,7 +3,7 @@ import type {SecretRef} from '../../core/mapping.ts'
 import type {Secret} from '../../core/secret.ts'
 import type {Answer as Reading} from '../in-flight.ts'
 import type {Version} from '../provider.ts'
-import {dataOf, fieldsOf, isVaults} from './answer.ts'
+import {dataOf, fieldsOf, isUpgrading, isVaults} from './answer.ts'
 import type {Answer, Client} from './client.ts'
 import {type Asked, badResponse, endedLogin, type Holder, usedUpLogin, wrongMount} from './errors.ts'
 import {type KvVersion, mountSays, type MountSays} from './mount.ts'
@@ -200,7 +200,8 @@ export function kvEngine(
         `Remove that with \`${vaultKv('delete', asked, `data/${ref.name}`)}\`, and set kv_version = 1 under [vault.hashicorp].`,
       )
     // We sent well-formed JSON and a condition, so what Vault finds wrong with it is the condition.
-    if (answer.status === 400 && cas !== undefined && isVaults(answer.body)) throw conflict(asked)
+    const {status, body} = answer
+    if (status === 400 && cas !== undefined && isVaults(body) && !isUpgrading(status, body)) throw conflict(asked)
     throw refusalOrNonsense(answer, asked)
   }
 

@@ -64,6 +64,15 @@ const connect = (settings: Settings = {}, over?: Partial<Host>): Promise<Provide
 const pathsAsked = (): readonly string[] => vault.log.map(({path}) => path)
 const tokensSeen = (): readonly (string | undefined)[] => vault.log.map(({token}) => token)
 
+const upgrading = {
+  status: 400,
+  body: {
+    errors: [
+      'Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service shortly.',
+    ],
+  },
+}
+
 describe('what a 404 means', () => {
   it('says VAULT_NOT_FOUND, never absent, for a mount that is not there', async () => {
     const error = await errorOf(await connect({mount: 'nowhere'}), 'myapp-production')
@@ -159,6 +168,12 @@ describe('other answers', () => {
   it.each([412, 473, 502])('C120 finds a secret although Vault answered %i once', async (status) => {
     vault.put('secret', 'myapp-production', {value: 'one'})
     vault.fault({status, body: {errors: []}})
+    expect(await read(await connect(), 'myapp-production')).toBe('found one')
+  })
+
+  it('finds a secret although its mount was being upgraded to KV 2 once', async () => {
+    vault.put('secret', 'myapp-production', {value: 'one'})
+    vault.fault(upgrading)
     expect(await read(await connect(), 'myapp-production')).toBe('found one')
   })
 
@@ -545,6 +560,16 @@ describe('writing', () => {
   it('is done again after a 429, which Vault says before it looks at a request', async () => {
     vault.throttle(1)
     expect(await (await connect()).write(ref('myapp'), new Secret('v'), 'absent', forever())).toBe('1')
+  })
+
+  it('is done again while a mount is being upgraded, and never a conflict with somebody', async () => {
+    const provider = await connect()
+    vault.fault(upgrading)
+    expect(await provider.write(ref('myapp'), new Secret('v'), 'absent', forever())).toBe('1')
+    vault.fault(upgrading, Infinity)
+    await expect(provider.write(ref('myapp'), new Secret('w'), '1', forever())).rejects.toMatchObject({
+      code: 'SERVICE_ERROR',
+    })
   })
 
   it('says where the secret ended up when a KV 1 mount was taken for KV 2', async () => {

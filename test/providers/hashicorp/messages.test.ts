@@ -330,12 +330,17 @@ when('SERVICE_ERROR: again and again', ({vault, read}) => {
   vault.fault({status: 500, body: {errors: []}}, Infinity)
   return read()
 })
+when('SERVICE_ERROR: a mount that is being upgraded', ({vault, read}) => {
+  const reason = 'Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period'
+  vault.fault({status: 400, body: {errors: [reason]}}, Infinity)
+  return read()
+})
 when('VAULT_SEALED: nobody has unsealed it', ({vault, read}) => {
   vault.seal()
   return read()
 })
 when('BAD_REQUEST: reading', ({vault, read}) => {
-  vault.fault({status: 400, body: {errors: ['some reason']}})
+  vault.fault({status: 400, body: {errors: ['some reason\u001b[2J']}})
   return read()
 })
 when('BAD_REQUEST: a mount that wants a condition', async ({vault, connect}) => {

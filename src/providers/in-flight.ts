@@ -131,14 +131,14 @@ export async function* readTogether(
 
   async function run(chunk: readonly SecretRef[]): Promise<void> {
     running += 1
-    pace.begin()
+    const begun = pace.begin()
     // A bug of an adapter's must not keep the others waiting for an answer that never comes.
     const fetched = await fetch(chunk).catch((cause: unknown) =>
       chunk.map((ref): Fetched => ({ref, kind: 'failed', error: asEnvdriftError(cause, `read ${ref.name}`)})),
     )
     const isGood = fetched.every(({kind}) => kind !== 'failed')
     running -= 1
-    pace.end(!isGood ? 'nothing' : chunk.length > 1 ? 'one' : 'a share of one')
+    pace.end(!isGood ? 'nothing' : chunk.length > 1 ? 'one' : 'a share of one', begun)
     answers.push(...fetched)
     arrival.resolve()
     startNext()

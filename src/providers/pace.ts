@@ -2,9 +2,13 @@
 export type Pace = {
   /** May another call start now? */
   readonly hasRoom: () => boolean
-  readonly begin: () => void
-  /** Ends a call that {@link Pace.begin} began; `raise` is by how much more may be under way from now on. */
-  readonly end: (raise: 'one' | 'a share of one' | 'nothing') => void
+  /** @returns where we stand, to be given to {@link Pace.end}. */
+  readonly begin: () => number
+  /**
+   * Ends a call that {@link Pace.begin} began; `raise` is by how much more may be under way from now on. A call that began
+   * before the last slowing down raises nothing: what ends of a burst would undo within a round what the burst brought about.
+   */
+  readonly end: (raise: 'one' | 'a share of one' | 'nothing', begun: number) => void
   /** Where we stand, to be given to {@link Pace.slowDown}: taken before each attempt of a call. */
   readonly mark: () => number
   /**
@@ -25,9 +29,11 @@ export function makePace(limit: number): Pace {
     hasRoom: () => running < Math.floor(allowed),
     begin() {
       running += 1
+      return slowings
     },
-    end(raise) {
+    end(raise, begun) {
       running -= 1
+      if (begun !== slowings) return
       // As many shares as there are calls at once make one: a round of them.
       const more = raise === 'one' ? 1 : raise === 'nothing' ? 0 : 1 / allowed
       allowed = Math.min(limit, allowed + more)

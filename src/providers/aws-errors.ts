@@ -68,13 +68,21 @@ const isOne = (kind: keyof typeof names, error: unknown): boolean =>
 /** The service asks for fewer requests, by its name for that or by the status 429. */
 export const isThrottling = (error: unknown): boolean => isOne('throttled', error) || statusOf(error) === 429
 
-/** The service's denial, by its name for it; or by the status, where the body is none that the SDK knows (moto's is XML). */
+/**
+ * The service's denial, by its name for it; or by the status, where the body is none that the SDK knows (moto's is XML).
+ * The page of a proxy or firewall is none: no policy helps against that.
+ */
 export const isDenial = (error: unknown): boolean =>
-  isOne('forbidden', error) || statusOf(error) === 401 || statusOf(error) === 403
+  isOne('forbidden', error) || ((statusOf(error) === 401 || statusOf(error) === 403) && !isPage(error))
+
+const isPage = (error: unknown): boolean => /^text\/html\b/i.test(headersOf(error)['content-type'] ?? '')
+
+const headersOf = (error: unknown): Readonly<Record<string, string>> =>
+  (error as {$response?: {headers?: Readonly<Record<string, string>>}}).$response?.headers ?? {}
 
 /** After how many milliseconds the service wants to be asked again, where its answer says so. */
 export function retryAfterMs(error: unknown): number | undefined {
-  const headers = (error as {$response?: {headers?: Readonly<Record<string, string>>}}).$response?.headers ?? {}
+  const headers = headersOf(error)
   const given = (headers['retry-after'] ?? '').trim()
   const ms = /^\d+(?:\.\d+)?$/.test(given)
     ? Number(given) * 1000

@@ -23,6 +23,10 @@ export const commonSituations = (
     fake.answer(200, 'text/html', '<html>Welcome to the guest network</html>')
     return reading()
   },
+  'BAD_RESPONSE: a firewall in between that refuses': ({fake}) => {
+    fake.answer(403, 'text/html', '<!DOCTYPE html>\n<html>Request blocked</html>')
+    return reading()
+  },
   'THROTTLED: after several tries': ({fail}) => {
     fail(429, Infinity)
     return reading()

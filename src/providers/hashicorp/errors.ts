@@ -80,7 +80,7 @@ export function refusal(status: number, body: unknown, asked: Asked): EnvdriftEr
   const {place, mount, doing, name} = asked
   const attempt = `${doing} ${name}`
   // A login has no policy to lack: what is not Vault's own answer comes from something in front of it.
-  if (status === 403 && doing !== 'log in to') return forbidden(asked)
+  if (status === 403 && doing !== 'log in to') return isVaults(body) ? forbidden(asked) : refusedBefore(asked)
   if (status === 404) return wrongPlace(body, asked)
   if (status === 401 || status === 403 || status === 407)
     return new EnvdriftError(
@@ -120,6 +120,13 @@ export function refusal(status: number, body: unknown, asked: Asked): EnvdriftEr
     ],
   })
 }
+
+/** A page of a proxy or firewall, perhaps for this path alone: others are still asked for. */
+const refusedBefore = ({place, doing, name}: Asked): EnvdriftError =>
+  badResponse(
+    `Something in front of ${place} refuses to ${doing} ${name} (status 403, and not as Vault does)`,
+    'No policy of Vault helps: ask whoever runs the proxy or firewall (HTTPS_PROXY, NO_PROXY), and check url under [vault.hashicorp].',
+  )
 
 /** Vault says 403 for a missing policy, a mount that is not there, and a token that is not good any more, all alike. */
 function forbidden({place, doing, name, policyPath = '', mount, namespace, holder}: Asked): EnvdriftError {

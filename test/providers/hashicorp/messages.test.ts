@@ -352,6 +352,10 @@ when('BAD_RESPONSE: a login page', ({vault, read}) => {
   vault.fault({status: 200, body: '<html>Log in</html>'})
   return read()
 })
+when('BAD_RESPONSE: a firewall that refuses', ({vault, read}) => {
+  vault.fault({status: 403, body: '<html>Request blocked</html>', headers: {'content-type': 'text/html'}}, Infinity)
+  return read()
+})
 when('BAD_RESPONSE: a redirect', ({vault, read}) => {
   vault.fault({status: 307, headers: {location: 'https://leader.example.com:8200/v1/x'}})
   return read()

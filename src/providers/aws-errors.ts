@@ -107,7 +107,7 @@ export function commonError(error: unknown, asked: Asked): EnvdriftError | undef
 }
 
 /** The service says that the trouble is its own. */
-const isOutage = (error: unknown): boolean => isOne('service', error) || (statusOf(error) ?? 0) >= 500
+export const isOutage = (error: unknown): boolean => isOne('service', error) || (statusOf(error) ?? 0) >= 500
 
 /** LOGIN_REFUSED: credentials that are there, and that AWS doesn't take. */
 function rejection(error: unknown, {place, region, logInAgain}: Asked): EnvdriftError {

@@ -1,4 +1,4 @@
-import {isThrottling, retryAfterMs} from './aws-errors.ts'
+import {isOutage, isThrottling, retryAfterMs} from './aws-errors.ts'
 import {tooLongToWait} from './in-flight.ts'
 import type {Pace} from './pace.ts'
 
@@ -28,10 +28,12 @@ export function heedThrottling(
       try {
         return await next(args)
       } catch (error) {
-        if (!isThrottling(error)) throw error
-        pace.slowDown(mark)
+        const isThrottled = isThrottling(error)
+        if (!isThrottled && !isOutage(error)) throw error
+        if (isThrottled) pace.slowDown(mark)
         const waitMs = retryAfterMs(error)
-        if (waitMs !== undefined && waitMs > callTimeoutMs) throw tooLongToWait(place, waitMs, callTimeoutMs)
+        if (waitMs !== undefined && waitMs > callTimeoutMs)
+          throw tooLongToWait(place, waitMs, callTimeoutMs, isThrottled ? 'THROTTLED' : 'SERVICE_ERROR')
         if (waitMs !== undefined && waitMs > waitedBySdkMs) await pause(waitMs - waitedBySdkMs)
         throw error
       }

@@ -207,18 +207,27 @@ export const retryNote = (place: string): string =>
  * The service asks us to wait longer than a call may take: it ends at once, since waiting could not help.
  *
  * @param waitMs - what its Retry-After says, in milliseconds.
+ * @param trouble - why it does: it throttles us, or something is wrong with it.
  */
-export const tooLongToWait = (place: string, waitMs: number, callTimeoutMs: number): EnvdriftError =>
-  new EnvdriftError(
-    'THROTTLED',
-    `${place} is throttling us and asks to wait ${Math.ceil(waitMs / 1000)} s, which is longer than the ${callTimeoutMs / 1000} s that one call may take`,
+export function tooLongToWait(
+  place: string,
+  waitMs: number,
+  callTimeoutMs: number,
+  trouble: 'THROTTLED' | 'SERVICE_ERROR' = 'THROTTLED',
+): EnvdriftError {
+  const isThrottled = trouble === 'THROTTLED'
+  const waitS = Math.ceil(waitMs / 1000)
+  return new EnvdriftError(
+    trouble,
+    `${place} is ${isThrottled ? 'throttling us' : 'out of order'} and asks to wait ${waitS} s, which is longer than the ${callTimeoutMs / 1000} s that one call may take`,
     {
       suggestions: [
-        `Run the command again in ${Math.ceil(waitMs / 1000)} s, or raise timeout under [vault.sync].`,
-        'A lower max_workers under [vault.sync] asks for less at once.',
+        `Run the command again in ${waitS} s, or raise timeout under [vault.sync].`,
+        ...(isThrottled ? ['A lower max_workers under [vault.sync] asks for less at once.'] : []),
       ],
     },
   )
+}
 
 /** Errors of ours as they are; anything else is a bug in an adapter, and says so. `doing` completes "could not …". */
 export function asEnvdriftError(error: unknown, doing: string): EnvdriftError {

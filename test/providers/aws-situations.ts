@@ -39,6 +39,10 @@ export const commonSituations = (
     fail(500, Infinity)
     return reading()
   },
+  'SERVICE_ERROR: a longer wait than a call may take': ({fail}) => {
+    fail(503, Infinity, 120)
+    return reading()
+  },
   'UNREACHABLE: nobody listens': () => {
     vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1')
     return reading()

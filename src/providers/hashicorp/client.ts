@@ -130,7 +130,8 @@ export async function makeClient(
         again &&=
           notDoneStatuses.has(status) || isUpgrading(status, body) || (harmless && perhapsDoneStatuses.has(status))
         waitMs = retryAfterMs ?? waitMs
-        if (status === 429 && waitMs > vault.callTimeoutMs) throw tooLongToWait(place, waitMs, vault.callTimeoutMs)
+        if ((status === 429 || status === 503) && waitMs > vault.callTimeoutMs)
+          throw tooLongToWait(place, waitMs, vault.callTimeoutMs, status === 429 ? 'THROTTLED' : 'SERVICE_ERROR')
       }
       if (!again || performance.now() + waitMs >= until) {
         if ('failed' in outcome) throw connectionError(outcome.failed, place)

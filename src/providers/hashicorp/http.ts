@@ -1,6 +1,6 @@
 import {setMaxListeners} from 'node:events'
 import {Agent as HttpAgent, request as httpRequest} from 'node:http'
-import type {IncomingMessage} from 'node:http'
+import type {IncomingHttpHeaders, IncomingMessage} from 'node:http'
 import {Agent as HttpsAgent, request as httpsRequest} from 'node:https'
 import type {AgentOptions} from 'node:https'
 
@@ -95,7 +95,7 @@ export function makeHttp(options: {
         status: response.statusCode ?? 0,
         body: parsed(text),
         location: response.headers.location,
-        retryAfterMs: millisecondsOf(response.headers['retry-after']),
+        retryAfterMs: millisecondsOf(response.headers),
         // These words alone are those of Vault's agent.
         isKept: ['HIT', 'MISS'].includes(String(response.headers['x-cache'])),
       }
@@ -132,7 +132,9 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Only the form in seconds: the form with a date trusts two clocks. */
-function millisecondsOf(retryAfter: string | undefined): number | undefined {
-  return retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter.trim()) ? Number(retryAfter) * 1000 : undefined
+/** Of a Retry-After in seconds, or as a date: by the clock of whoever wrote it, where that is told, and ours may be off. */
+function millisecondsOf({'retry-after': retryAfter = '', date = ''}: IncomingHttpHeaders): number | undefined {
+  if (/^\d{1,6}$/.test(retryAfter.trim())) return Number(retryAfter) * 1000
+  const ms = Date.parse(retryAfter) - (Date.parse(date) || Date.now())
+  return ms > 0 ? ms : undefined
 }

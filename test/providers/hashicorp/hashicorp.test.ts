@@ -189,6 +189,23 @@ describe('other answers', () => {
     expect(vault.log).toHaveLength(1)
   })
 
+  it.each([429, 503])('counts to the date of a Retry-After by the clock that wrote it: %i', async (status) => {
+    vault.put('secret', 'myapp-production', {value: 'one'})
+    const at = Date.parse('2031-05-05T12:00:00Z')
+    const headers = {'retry-after': new Date(at + 1000).toUTCString(), date: new Date(at).toUTCString()}
+    vault.fault({status, headers, body: {errors: []}})
+    expect(await read(await connect(), 'myapp-production')).toBe('found one')
+  })
+
+  it.each([
+    [429, 'THROTTLED'],
+    [503, 'SERVICE_ERROR'],
+  ])('says at once that a date is too far off: %i', async (status, code) => {
+    vault.fault({status, headers: {'retry-after': new Date(Date.now() + 3_600_000).toUTCString()}, body: ''}, Infinity)
+    expect(await read(await connect(), 'myapp-production')).toBe(code)
+    expect(vault.log.filter(({path}) => path.startsWith('secret/'))).toHaveLength(1)
+  })
+
   it('finds a secret although the connection broke once', async () => {
     vault.put('secret', 'myapp-production', {value: 'one'})
     vault.fault('reset')

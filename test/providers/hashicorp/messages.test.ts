@@ -330,6 +330,10 @@ when('SERVICE_ERROR: again and again', ({vault, read}) => {
   vault.fault({status: 500, body: {errors: []}}, Infinity)
   return read()
 })
+when('SERVICE_ERROR: for longer than a call may take', ({vault, read}) => {
+  vault.fault({status: 503, body: '<html>', headers: {'retry-after': '120'}}, Infinity, 'secret/')
+  return read()
+})
 when('SERVICE_ERROR: a mount that is being upgraded', ({vault, read}) => {
   const reason = 'Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period'
   vault.fault({status: 400, body: {errors: [reason]}}, Infinity)

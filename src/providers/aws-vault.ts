@@ -20,8 +20,15 @@ export type AwsVault<Sdk, Client> = {
   readonly noteRetry: (output: {readonly $metadata: {readonly attempts?: number}}, region: string) => void
 }
 
+/** By so much may our clock differ from AWS's: less than the 5 minutes after which it refuses, as the SDK counts it. */
+const tolerableMs = 4 * 60_000
+
+/** In whole minutes, and so the same for all calls of a run. */
+const clockNote = (place: string, offsetMs: number): string =>
+  `The clock of this machine is ${Math.round(Math.abs(offsetMs) / 60_000)} minutes ${offsetMs > 0 ? 'behind' : 'ahead of'} that of ${place}: set it right. Calls that were refused for it were made again`
+
 type ServiceClient = ThrottledClient & {
-  readonly config: {readonly region: () => Promise<string>}
+  readonly config: {readonly region: () => Promise<string>; readonly systemClockOffset?: number}
   readonly destroy: () => void
 }
 
@@ -68,7 +75,11 @@ export async function openAwsVault<Sdk, Client extends ServiceClient>(
     doing: (verb, ref) => ({...connection.asked(regionOf(ref)), verb, secret: ref.name}),
     limits: (signal) => ({place: connection.placeIn(connection.region), callTimeoutMs, signal}),
     noteRetry({$metadata}, region) {
-      if (($metadata.attempts ?? 1) > 1) host.warn(retryNote(connection.placeIn(region)))
+      if (($metadata.attempts ?? 1) === 1) return
+      const place = connection.placeIn(region)
+      // Every client has to learn it by a refusal, after which the SDK dates its requests by the service's clock.
+      const offsetMs = clients.get(region)?.config.systemClockOffset ?? 0
+      host.warn(Math.abs(offsetMs) < tolerableMs ? retryNote(place) : clockNote(place, offsetMs))
     },
   }
 }

@@ -267,11 +267,22 @@ describe('answers', () => {
     expect(everythingOf(error)).not.toContain('IQoJb3JpZ2luX2VjEXAMPLE')
   })
 
-  it('of a machine whose clock is ten minutes off are read all the same', async () => {
+  it.each([
+    [-10, 'ahead of'],
+    [10, 'behind'],
+  ])('of a machine whose clock is off by %i minutes are read all the same, with a word on it', async (minutes, how) => {
     const bed = await start()
     bed.fake.put('myapp-production', 'value')
-    bed.fake.skew(-10 * 60_000)
-    expect(gist(await readOne(await connect()))).toBe('found value')
+    bed.fake.skew(minutes * 60_000)
+    const warn = vi.fn<(message: string) => void>()
+    const provider = await connect({region: 'us-east-1'}, {warn})
+    expect(gist(await readOne(provider))).toBe('found value')
+    expect(gist(await readOne(provider))).toBe('found value')
+    expect(warn.mock.calls).toEqual([
+      [
+        `The clock of this machine is 10 minutes ${how} that of AWS Secrets Manager in us-east-1: set it right. Calls that were refused for it were made again`,
+      ],
+    ])
   })
 
   it('that deny quote AWS, made printable', async () => {

@@ -39,10 +39,15 @@ export function connectionError(cause: unknown, place: string): EnvdriftError {
   const trouble = networkTrouble(cause)
   if (trouble?.code === 'TLS_REFUSED')
     return new EnvdriftError('TLS_REFUSED', `No secure connection to ${place} (${trouble.detail})`, {
-      suggestions: [
-        'If its certificate comes from a private authority, name that in VAULT_CACERT, or in ca_file under [vault.hashicorp].',
-        'Check that the address says https only where Vault listens with TLS, and that the certificate is for its host name.',
-      ],
+      suggestions:
+        trouble.detail === 'ERR_TLS_CERT_ALTNAME_INVALID'
+          ? [
+              'Its certificate is for another host name: correct the address, or set VAULT_TLS_SERVER_NAME, or tls_server_name under [vault.hashicorp], to a name in the certificate.',
+            ]
+          : [
+              'If its certificate comes from a private authority, name that in VAULT_CACERT, or in ca_file under [vault.hashicorp].',
+              'Check that the address says https only where Vault listens with TLS, and that the certificate is for its host name.',
+            ],
       cause,
     })
   const code = trouble?.detail ?? codeOf(cause)

@@ -52,7 +52,12 @@ async function authorities(
   env: Env,
 ): Promise<readonly string[] | undefined> {
   const what = 'The certificate authorities'
-  if (file !== undefined) return [await textOf(file, what, 'ca_file', 'VAULT_CACERT')]
+  if (file !== undefined) {
+    const text = await textOf(file, what, 'ca_file', 'VAULT_CACERT')
+    if (holdsCertificate(text)) return [text]
+    // Node would go on with no authority at all, and blame the server's certificate.
+    throw unreadable(`${what} in ${printable(file)} hold no certificate (PEM)`, 'ca_file', 'VAULT_CACERT', undefined)
+  }
   if (directory === undefined) {
     const bytes = clientVariable(env, 'CACERT_BYTES')
     return bytes && [bytes.text]
@@ -64,11 +69,14 @@ async function authorities(
   })
   const files = await Promise.all(paths.map((path) => plainFile(path)))
   for (const file of files) if (file.text === undefined && !file.isMissing) throw fault('could not be read', file.cause)
-  const found = files.flatMap(({text}) => (text?.includes('-----BEGIN CERTIFICATE-----') === true ? [text] : []))
+  const found = files.flatMap(({text}) => (text !== undefined && holdsCertificate(text) ? [text] : []))
   // Node would take an empty list for its own authorities.
-  if (found.length === 0) throw fault('hold no certificate')
+  if (found.length === 0) throw fault('hold no certificate (PEM)')
   return found
 }
+
+/** By the line that OpenSSL looks for, which has older forms. */
+const holdsCertificate = (text: string): boolean => /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)
 
 /** Symlinks followed: in a folder of Kubernetes everything is one, folders too. A pipe beside the files is nobody's authority. */
 async function regularFilesIn(directory: string): Promise<readonly string[]> {

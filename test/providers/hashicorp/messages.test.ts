@@ -318,6 +318,13 @@ when('TLS_REFUSED: nobody vouches for the certificate', async ({vault, words, re
   words.set(url, 'https://VAULT')
   return read({}, undefined, {url})
 })
+when('TLS_REFUSED: a certificate of another host', async ({vault, words, directory, read}) => {
+  const certificate = await serverCertificate(['vault.example.com'])
+  const url = (await vault.listenSecurely(certificate)).replace('127.0.0.1', 'localhost')
+  words.set(url, 'https://VAULT')
+  writeFileSync(join(directory, 'ca.pem'), certificate.certificate)
+  return read({ca_file: join(directory, 'ca.pem')}, undefined, {url})
+})
 when('THROTTLED: again and again', ({vault, read}) => {
   vault.throttle(Infinity)
   return read()
@@ -368,6 +375,10 @@ when('BAD_RESPONSE: a write of version 2 to version 1', async ({connect}) =>
   thrownBy((await connect({mount: 'kv1', kv_version: 2})).write(ref(), new Secret('x'), 'any', never())),
 )
 when('FILE_UNREADABLE: authorities', ({read}) => read({ca_file: '/etc/vault/ca.pem'}))
+when('FILE_UNREADABLE: authorities that are none', ({directory, read}) => {
+  writeFileSync(join(directory, 'ca.pem'), 'ssh-ed25519 AAAA vault.example.com\n')
+  return read({ca_file: join(directory, 'ca.pem')})
+})
 when('FILE_UNREADABLE: a client certificate that is a folder', ({directory, read}) =>
   read({client_cert: directory, client_key: directory}),
 )

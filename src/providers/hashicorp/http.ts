@@ -27,7 +27,7 @@ export type HttpAnswer = {
 
 export type Http = {
   /**
-   * One request, one answer: nothing is tried twice, and a redirect is an answer like another.
+   * One request, one answer: nothing is tried twice but a read on a kept connection that has ended; a redirect is an answer.
    *
    * @throws Error with Node's code when there is no whole answer; ANSWER_TOO_LARGE and ANSWER_NOT_TEXT are ours.
    */
@@ -61,35 +61,53 @@ export function makeHttp(options: {
   const plain = new HttpAgent(common)
   const secure = proxy ? new HttpsProxyAgent(proxy, {...common, signal: closing.signal}) : new HttpsAgent(common)
 
-  return {
-    async send({method, url, headers, json, signal}) {
-      const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const all = {
-          ...headers,
-          accept: 'application/json',
-          ...(body && {'content-type': 'application/json', 'content-length': body.length}),
-        }
-        // With the request and not with the agent: one that makes tunnels would use them for the proxy.
-        const request =
-          url.protocol === 'https:'
-            ? httpsRequest(url, {...tls, method, headers: all, signal, agent: secure})
-            : httpRequest(url, {method, headers: all, signal, agent: plain})
-        let refused: Error | undefined
-        // What a proxy says instead of making a tunnel comes like an answer, and must never be taken for one of Vault's.
-        request.once('proxyConnect', ({statusCode}: {readonly statusCode: number}) => {
-          if (statusCode === 200) return
-          const code = statusCode === 407 ? 'PROXY_WANTS_LOGIN' : 'PROXY_REFUSED'
-          refused = Object.assign(new Error(`the proxy answered ${statusCode}`), {code, status: statusCode})
-        })
-        request.once('response', (answer) => {
-          if (refused === undefined) return resolve(answer)
-          answer.destroy()
-          reject(refused)
-        })
-        request.on('error', (error) => reject(refused ?? error))
-        request.end(body)
+  function begin({method, url, headers, json, signal}: HttpRequest) {
+    const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
+    const all = {
+      ...headers,
+      accept: 'application/json',
+      ...(body && {'content-type': 'application/json', 'content-length': body.length}),
+    }
+    // With the request and not with the agent: one that makes tunnels would use them for the proxy.
+    const request =
+      url.protocol === 'https:'
+        ? httpsRequest(url, {...tls, method, headers: all, signal, agent: secure})
+        : httpRequest(url, {method, headers: all, signal, agent: plain})
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      let refused: Error | undefined
+      // What a proxy says instead of making a tunnel comes like an answer, and must never be taken for one of Vault's.
+      request.once('proxyConnect', ({statusCode}: {readonly statusCode: number}) => {
+        if (statusCode === 200) return
+        const code = statusCode === 407 ? 'PROXY_WANTS_LOGIN' : 'PROXY_REFUSED'
+        refused = Object.assign(new Error(`the proxy answered ${statusCode}`), {code, status: statusCode})
       })
+      request.once('response', (answer) => {
+        if (refused === undefined) return resolve(answer)
+        answer.destroy()
+        reject(refused)
+      })
+      request.on('error', (error) => reject(refused ?? error))
+      request.end(body)
+    })
+    return {request, response}
+  }
+
+  /** A kept connection that the server has just closed says nothing of the server: a read takes the next one, at once. */
+  async function respond(wanted: HttpRequest): Promise<IncomingMessage> {
+    for (;;) {
+      const {request, response} = begin(wanted)
+      try {
+        return await response
+      } catch (error) {
+        const {code} = error as NodeJS.ErrnoException
+        if (!request.reusedSocket || wanted.method !== 'GET' || code !== 'ECONNRESET') throw error
+      }
+    }
+  }
+
+  return {
+    async send(request) {
+      const response = await respond(request)
       const text = await textOf(response)
       return {
         status: response.statusCode ?? 0,

@@ -212,6 +212,15 @@ describe('other answers', () => {
     expect(await read(await connect(), 'myapp-production')).toBe('found one')
   })
 
+  it('finds a secret although a kept connection broke, which counts as no try', async () => {
+    for (const name of ['one', 'two']) vault.put('secret', name, {value: name})
+    const provider = await connect({}, {env: {VAULT_TOKEN: vault.rootToken, VAULT_MAX_RETRIES: '0'}})
+    expect(await read(provider, 'one')).toBe('found one')
+    vault.fault('reset')
+    expect(await read(provider, 'two')).toBe('found two')
+    expect(vault.log).toHaveLength(3)
+  })
+
   it('says UNREACHABLE when every connection breaks', async () => {
     vault.fault('reset', Infinity)
     expect(await read(await connect(), 'myapp-production')).toBe('UNREACHABLE')

@@ -44,7 +44,7 @@ export type FakeGcp = CredentialFiles &
     readonly disableApi: (projectId: string) => void
     /** The service's clock differs from ours by so many milliseconds. */
     readonly skewClock: (ms: number) => void
-    readonly tokens: Pick<Tokens, 'fail' | 'silence' | 'limitMachineTo'>
+    readonly tokens: Pick<Tokens, 'fail' | 'silence' | 'intercept' | 'limitMachineTo'>
     readonly rejectLogins: Tokens['rejectLogins']
     readonly expireTokens: Tokens['expireTokens']
     readonly reads: () => readonly LoggedRead[]

@@ -180,14 +180,19 @@ function federated(content: CredentialJson, common: object, {library, env, signa
     cloud === undefined
       ? new library.IdentityPoolClient({...supplied, ...common, scopes: [scope]} as unknown as Options)
       : new library.AwsClient({...content, ...common, scopes: [scope]} as unknown as AwsOptions)
-  // It exchanges tokens by a transport of its own otherwise, which nothing ends.
-  const {stsCredential} = client as unknown as {readonly stsCredential: {transporter: unknown}}
-  stsCredential.transporter = client.transporter
+  // It exchanges tokens by a transport of its own otherwise, which nothing ends, and which follows redirects.
+  const useOurs = (): void => {
+    const {stsCredential} = client as unknown as {readonly stsCredential: {transporter: unknown}}
+    stsCredential.transporter = client.transporter
+  }
+  useOurs()
   let subject: string | undefined
   const retrieve = client.retrieveSubjectToken.bind(client)
   client.retrieveSubjectToken = async () => {
     try {
       const token = await retrieve()
+      // With a certificate as the source, it has made new ones by now.
+      useOurs()
       subject = claimOf(token, 'sub')
       return token
     } catch (cause) {

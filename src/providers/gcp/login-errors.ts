@@ -37,7 +37,7 @@ export function renewal({kind, holder}: Actor): string {
  */
 export function loginError(error: unknown, context: LoginContext): EnvdriftError {
   if (error instanceof EnvdriftError) return error
-  const {code, httpStatus, oauth, iam, date} = symptomsOf(error)
+  const {code, httpStatus, oauth, iam, date, ...answered} = symptomsOf(error)
   const {named} = context
   // Of an impersonation, only the IAM Credentials API's own answer is about the one we act for.
   const session: (Actor & {readonly source?: Actor}) | undefined =
@@ -54,6 +54,17 @@ export function loginError(error: unknown, context: LoginContext): EnvdriftError
         ? 'the metadata server of this machine'
         : "Google's token endpoint"
 
+  if (httpStatus !== undefined && httpStatus < 400) {
+    const {from, redirect} = answered
+    return raise(
+      'BAD_RESPONSE',
+      `${capital(endpoint)}${from === undefined ? '' : ` (${from})`} redirects${redirect === undefined ? '' : ` to ${redirect}`}; nothing was sent there`,
+      'It should not: a proxy may stand in between. Check HTTPS_PROXY and NO_PROXY.',
+      error instanceof SubjectTokenTrouble
+        ? 'If this host has moved, write its new address into credential_source in the credential file.'
+        : 'Let who runs the proxy let this host through.',
+    )
+  }
   if (httpStatus === 429)
     return raise('THROTTLED', `${capital(endpoint)} is throttling us`, 'Run the command again in a minute.')
   if (httpStatus !== undefined && httpStatus >= 500) {
@@ -234,20 +245,27 @@ type Symptoms = {
   readonly oauth?: OAuthAnswer
   readonly iam?: IamAnswer
   readonly date?: string
+  /** Host of the answer. */
+  readonly from?: string
+  /** Where it wants to send us. */
+  readonly redirect?: string
 }
 
 function symptomsOf(error: unknown): Symptoms {
   if (typeof error !== 'object' || error === null) return {}
   const {code, response, cause} = error as {code?: unknown; response?: unknown; cause?: unknown}
-  const {status, data, headers} = (response ?? {}) as {status?: unknown; data?: unknown; headers?: unknown}
+  const {status, data, headers, url} = (response ?? {}) as Readonly<Record<string, unknown>>
   // Those of node-fetch, which are no global Headers.
-  const date: unknown = (headers as {get?: (name: string) => unknown} | undefined)?.get?.('date')
+  const header = (name: string): unknown => (headers as {get?: (name: string) => unknown} | undefined)?.get?.(name)
+  const [date, from, to] = [header('date'), URL.parse(String(url)), URL.parse(String(header('location')))]
   return {
     // The library wraps a network error: its code is one level down.
     ...(cause !== undefined && symptomsOf(cause)),
     ...(typeof code === 'string' && {code}),
     ...(typeof status === 'number' && {httpStatus: status}),
     ...(typeof date === 'string' && {date}),
+    ...(from !== null && {from: from.host}),
+    ...(to !== null && {redirect: printable(to.host === '' ? to.protocol : to.origin)}),
     ...answerOf(data),
   }
 }

@@ -13,12 +13,12 @@ import {abortSoon, transportOf} from './transport.ts'
 /** A login of one vault, asked for once. */
 export type Login = {
   /**
-   * Logs in if nobody has yet; a login that failed is tried anew by the next caller.
+   * Logs in if nobody has yet; a login that failed is tried anew by the next caller, unless something else than Google answered.
    *
    * @returns `authorization`, and `x-goog-user-project` where a project pays. Google's library renews the token when it is
    *   about to expire.
-   * @throws EnvdriftError NOT_LOGGED_IN, LOGIN_REFUSED, UNREACHABLE, TIMEOUT, THROTTLED, SERVICE_ERROR, TLS_REFUSED,
-   *   CONFIG_INVALID, CONFIG_NOT_ALLOWED.
+   * @throws EnvdriftError NOT_LOGGED_IN, LOGIN_REFUSED, UNREACHABLE, TIMEOUT, THROTTLED, SERVICE_ERROR, BAD_RESPONSE,
+   *   TLS_REFUSED, CONFIG_INVALID, CONFIG_NOT_ALLOWED.
    */
   readonly headers: () => Promise<Readonly<Record<string, string>>>
   /** For the SDK's clients, once `headers` has answered. */
@@ -87,9 +87,10 @@ export function loginWith(
       if (found['authorization'] === undefined) throw new TypeError('a login without a token')
       return found
     } catch (cause) {
-      const context = {session: opened?.session, named: opened?.file?.named}
-      opening = first = undefined
-      throw loginError(cause, context)
+      const error = loginError(cause, {session: opened?.session, named: opened?.file?.named})
+      // What isn't Google is sent our secrets no second time.
+      if (error.code !== 'BAD_RESPONSE') opening = first = undefined
+      throw error
     }
   }
 

@@ -10,7 +10,8 @@ const attempts = 3
 
 /**
  * Requests that end: each by its time, and all of them with `signal`, which {@link abortSoon} fires. Else one that is never
- * answered would keep the process alive after everybody has stopped waiting for it.
+ * answered would keep the process alive after everybody has stopped waiting for it. And they go where they were sent: a
+ * redirect is a failure, with its status.
  *
  * @param timeoutMs - of one request.
  */
@@ -24,7 +25,8 @@ export function transportOf(gaxios: Gaxios, signal: AbortSignal, timeoutMs: numb
       await (ready ??= new gaxios.Gaxios().request({url: 'data:,', responseType: 'text'}))
       // That fetch, given a signal that has fired already, throws where nobody can catch it.
       signal.throwIfAborted()
-      return send(config)
+      // Followed, a redirect would take what we log in with to another host; so it is an answer like another.
+      return send({...config, redirect: 'manual'})
     },
     retryConfig: {
       shouldRetry: ({code, response, config}) => {

@@ -23,6 +23,12 @@ type OAuthError = {
   readonly error_subtype?: string
 }
 
+type Interception = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
 type Issued = {readonly principal: string; readonly scopes: readonly string[]; readonly expiresMs: number}
 
 /** Who bears a token, or the reason why nobody does. */
@@ -46,6 +52,8 @@ export type Tokens = {
   /** The next `times` requests for tokens answer this HTTP status. */
   readonly fail: (status: number, times: number) => void
   readonly silence: () => void
+  /** From now on something in between answers requests for these paths. */
+  readonly intercept: (paths: RegExp, answer: Interception) => void
   /** The scopes that tokens of the metadata server have. */
   readonly limitMachineTo: (scopes: readonly string[]) => void
 }
@@ -93,6 +101,7 @@ export function makeTokens({policy, nowMs, subjectTokenFile, writeSubjectToken}:
   let [isSilent, isExpired] = [false, false]
   let rejection: OAuthError | undefined
   let fault: {readonly status: number; times: number} | undefined
+  let intercepted: {readonly paths: RegExp; readonly answer: Interception} | undefined
   let machineScopes: readonly string[] = [cloudPlatform]
 
   function issue(principal: string, scopes: readonly string[], prefix = 'ya29.fake-'): string {
@@ -257,6 +266,9 @@ export function makeTokens({policy, nowMs, subjectTokenFile, writeSubjectToken}:
     const body = Buffer.concat(chunks).toString()
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (isTokenPath || metadata?.endsWith('/token') === true) requests++
+    if (intercepted?.paths.test(pathname)) {
+      return answer(intercepted.answer.status, intercepted.answer.body, intercepted.answer.headers)
+    }
     if (fault && fault.times > 0) {
       fault.times--
       return answer(fault.status, 'A fault of this fake.')
@@ -350,6 +362,7 @@ export function makeTokens({policy, nowMs, subjectTokenFile, writeSubjectToken}:
     expireTokens: () => void (isExpired = true),
     fail: (status, times) => void (fault = {status, times}),
     silence: () => void (isSilent = true),
+    intercept: (paths, answer) => void (intercepted = {paths, answer}),
     limitMachineTo: (scopes) => void (machineScopes = scopes),
   }
 }

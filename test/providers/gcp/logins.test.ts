@@ -1,14 +1,17 @@
 import {subscribe, unsubscribe} from 'node:diagnostics_channel'
 /* Every way to log in that people have, against the fake at Google's own host names. */
 import {chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import {beforeEach, describe, expect, it} from 'vitest'
+import {beforeEach, describe, expect, it, onTestFinished} from 'vitest'
 
 import type {Settings} from '../../../src/core/provider-spec.ts'
 import {mayHaveMetadataServer} from '../../../src/providers/gcp/machine-login.ts'
 import type {Identity} from '../../../src/providers/provider.ts'
+import {serverCertificate} from '../../fakes/certificate.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {gist, readAll} from '../contract.ts'
 import {credentialFile, isMachineOfGoogles, logInWith, startProxy, temporaryDirectory} from './bed.ts'
@@ -289,6 +292,86 @@ describe('a credential file in a repository', () => {
     process.env['GOOGLE_APPLICATION_CREDENTIALS'] = join(link, 'credentials.json')
     expect((await reading()).result).toBe('CONFIG_NOT_ALLOWED')
     rmSync(link)
+  })
+})
+
+describe('a redirect', () => {
+  /** Somewhere else, and what came there. */
+  async function elsewhere(): Promise<{readonly url: string; readonly stolen: readonly string[]}> {
+    const stolen: string[] = []
+    const server = createServer((request, response) => {
+      stolen.push(`${request.method} ${request.url}`)
+      response.writeHead(200, {'content-type': 'application/json'})
+      response.end(JSON.stringify({access_token: 'theirs', accessToken: 'theirs', value: 'theirs', expires_in: 3599}))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    return {url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stolen}
+  }
+
+  it.each([
+    ['userLogin', /^\/token$/, "Google's token endpoint (oauth2.googleapis.com)"],
+    ['workloadIdentity', /^\/v1\/token$/, "Google's token endpoint (sts.googleapis.com)"],
+    ['workloadIdentityByUrl', /^\/oidc$/, 'The place that hands out the token of this job (ci.example.com)'],
+    ['impersonation', /:generateAccessToken$/, "Google's token endpoint (iamcredentials.googleapis.com)"],
+    [
+      'workloadIdentityImpersonating',
+      /:generateAccessToken$/,
+      "Google's token endpoint (iamcredentials.googleapis.com)",
+    ],
+  ] as const)('of the login %s at %s takes nothing along, and is asked for once', async (login, paths, place) => {
+    const {url, stolen} = await elsewhere()
+    net.fake.tokens.intercept(paths, {status: 307, headers: {location: `${url}/steal?mine`}, body: ''})
+    as(login)
+    expect(await reading()).toEqual({
+      result: 'BAD_RESPONSE',
+      message: `${place} redirects to ${url}; nothing was sent there`,
+    })
+    const others = net.hosts.filter((host) => !/^[a-z0-9]+\.(googleapis|example)\.com:443$/.test(host))
+    expect({stolen, others}).toEqual({stolen: [], others: []})
+    expect(net.hosts.filter((host) => place.includes(host.replace(':443', '')))).toHaveLength(1)
+  })
+
+  it('of the metadata server takes nothing along', async () => {
+    const {url, stolen} = await elsewhere()
+    process.env['GCE_METADATA_HOST'] = `https://${net.fake.tokenHost}`
+    process.env['METADATA_SERVER_DETECTION'] = 'assume-present'
+    net.fake.tokens.intercept(/\/token$/, {status: 302, headers: {location: url}, body: ''})
+    expect(await reading()).toEqual({
+      result: 'BAD_RESPONSE',
+      message: `The metadata server of this machine (${net.fake.tokenHost}) redirects to ${url}; nothing was sent there`,
+    })
+    expect(stolen).toEqual([])
+  })
+
+  it('of a login by certificate, which has a connection of its own, takes nothing along', async () => {
+    const {url, stolen} = await elsewhere()
+    const [folder, {certificate, key}] = [temporaryDirectory(), await serverCertificate(['job.example.com'])]
+    const [cert_path, key_path, config] = ['cert.pem', 'key.pem', 'config.json'].map((name) => join(folder, name))
+    writeFileSync(cert_path!, certificate)
+    writeFileSync(key_path!, key)
+    writeFileSync(config!, JSON.stringify({cert_configs: {workload: {cert_path, key_path}}}))
+    const host = net.fake.tokenHost.replace('127.0.0.1', 'localhost')
+    logInWith({
+      ...net.published('workloadIdentity'),
+      token_url: `https://${host}/v1/token`,
+      credential_source: {certificate: {certificate_config_location: config}},
+    })
+    net.fake.tokens.intercept(/^\/v1\/token$/, {status: 307, headers: {location: url}, body: ''})
+    expect(await reading()).toEqual({
+      result: 'BAD_RESPONSE',
+      message: `Google's token endpoint (${host}) redirects to ${url}; nothing was sent there`,
+    })
+    expect(stolen).toEqual([])
+  })
+
+  it('is met once, however many secrets wait for the login', async () => {
+    as('userLogin')
+    net.fake.tokens.intercept(/^\/token$/, {status: 307, headers: {location: 'https://other.example.com'}, body: ''})
+    const refs = ['a', 'b', 'c', 'd', 'e'].map((name) => ({vault: 'default', name}))
+    const answers = await readAll(await connect({}, {maxInFlight: 2}), refs)
+    expect(answers.map(gist)).toEqual(refs.map(() => 'BAD_RESPONSE'))
+    expect(net.fake.logins()).toBe(1)
   })
 })
 

@@ -357,6 +357,16 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     net.fake.fail(12, Infinity)
     return reading()
   },
+  'BAD_RESPONSE: the token endpoint redirects': () => {
+    as('userLogin')
+    net.fake.tokens.intercept(/./, {status: 307, headers: {location: 'https://login.example.net/token?a=b'}, body: ''})
+    return reading()
+  },
+  'BAD_RESPONSE: what hands out the token of the job redirects to nowhere': () => {
+    as('workloadIdentityByUrl')
+    net.fake.tokens.intercept(/./, {status: 302, headers: {}, body: ''})
+    return reading()
+  },
   'KEY_BINARY: the secret holds bytes': () => {
     as('serviceAccount')
     net.fake.seed('logo', Buffer.from([0xff, 0xd8, 0xff]))

@@ -9,6 +9,7 @@ import {cloudOfHost, clouds, type CloudName} from './clouds.ts'
 import {credentialsToTry, type CredentialName} from './credential-names.ts'
 import {callError, isAbsence, recoverIt, troubleOf, type CallContext} from './errors.ts'
 import {makeLogin} from './login.ts'
+import {keepTunnels} from './tunnels.ts'
 
 /**
  * Azure Key Vault through @azure/keyvault-secrets and @azure/identity, which bring the login challenge, the credentials,
@@ -22,7 +23,7 @@ export const provider: ProviderDefinition = {connect}
 type Found = {readonly value: Secret; readonly version: Version}
 
 async function connect({settings}: {readonly settings: Settings}, host: Host): Promise<Provider> {
-  const sdk = await loadSdk()
+  const sdk = await loadSdk(host)
   // spec.resolve lets nothing else through.
   const {origin, hostname} = new URL(settings['vault_url'] as string)
   const place = `Azure Key Vault ${origin}`
@@ -49,6 +50,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     warn: host.warn,
   })
   const client = new sdk.SecretClient(origin, login.credential, {
+    httpClient: sdk.http,
     disableChallengeResourceVerification: settings['disable_challenge_verification'] === true,
     retryOptions: {maxRetries, retryDelayInMs},
     userAgentOptions: {userAgentPrefix},
@@ -248,18 +250,24 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
             `It may have been deleted, ${maySeeDeleted ? 'and we could not look' : 'which this login may not see'}: \`az keyvault secret show-deleted --vault-name ${vaultName} --name ${name}\``,
           ]),
     ],
-    close: async () => login.close(),
+    close: async () => {
+      login.close()
+      sdk.close()
+    },
   }
 }
 
-async function loadSdk() {
-  const [{SecretClient}, identity, pipeline, {setLogLevel}] = await Promise.all([
+async function loadSdk({maxInFlight}: Host) {
+  const [{SecretClient}, identity, pipeline, {setLogLevel}, {default: packaged}] = await Promise.all([
     import('@azure/keyvault-secrets'),
     import('@azure/identity'),
     import('@azure/core-rest-pipeline'),
     import('@azure/logger'),
+    // Of a CommonJS package, which has no named exports once it is bundled and loaded later.
+    import('https-proxy-agent'),
   ])
   // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
   setLogLevel()
-  return {SecretClient, identity, pipeline, http: pipeline.createDefaultHttpClient()}
+  const ways = {ProxyAgent: packaged.HttpsProxyAgent, maxSockets: maxInFlight}
+  return {SecretClient, identity, pipeline, ...keepTunnels(pipeline.createDefaultHttpClient(), ways)}
 }

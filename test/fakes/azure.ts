@@ -116,7 +116,10 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
         ? gitHub.answer(url, request.headers.authorization)
         : entra.answer(method, url, new URLSearchParams(body))
     if (answer === 'reset') request.socket.destroy()
-    else send(response, answer)
+    else if (answer === 'cut') {
+      response.writeHead(200, {'content-type': 'application/json', 'content-length': 500})
+      response.write('{"v', () => request.socket.destroy())
+    } else send(response, answer)
   }
 
   const track = (socket: Duplex) => {

@@ -69,8 +69,8 @@ export function callError(error: unknown, context: CallContext): EnvdriftError {
     new EnvdriftError(to, message, {suggestions, cause: causeOf(trouble)})
 
   if (status === undefined) {
-    if (code !== undefined && code !== 'PARSE_ERROR') return connectionError(code, place, causeOf(trouble))
-    if (name === 'TypeError') return asEnvdriftError(error, `${doing} ${secret}`)
+    if (code !== undefined) return connectionError(code, place, causeOf(trouble))
+    if (name !== 'Error') return asEnvdriftError(error, `${doing} ${secret}`)
     // What is left is the challenge, which the SDK holds against the host of the vault.
     return raise(
       'BAD_RESPONSE',

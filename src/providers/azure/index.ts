@@ -10,6 +10,7 @@ import {credentialsToTry, type CredentialName} from './credential-names.ts'
 import {callError, isAbsence, recoverIt, troubleOf, type CallContext} from './errors.ts'
 import {makeLogin} from './login.ts'
 import {keepTunnels} from './tunnels.ts'
+import {wholeAnswers} from './whole-answers.ts'
 
 /**
  * Azure Key Vault through @azure/keyvault-secrets and @azure/identity, which bring the login challenge, the credentials,
@@ -269,5 +270,5 @@ async function loadSdk({maxInFlight}: Host) {
   // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
   setLogLevel()
   const ways = {ProxyAgent: packaged.HttpsProxyAgent, maxSockets: maxInFlight}
-  return {SecretClient, identity, pipeline, ...keepTunnels(pipeline.createDefaultHttpClient(), ways)}
+  return {SecretClient, identity, pipeline, ...keepTunnels(wholeAnswers(pipeline.createDefaultHttpClient()), ways)}
 }

@@ -21,7 +21,8 @@ type VaultRequest = {
 /** Answer of the next requests for a secret, in place of the vault's own. */
 type Fault =
   | {readonly kind: 'status'; readonly status: number; readonly retryAfterSeconds?: number; readonly times: number}
-  | {readonly kind: 'reset'; readonly times: number}
+  /** The connection breaks before an answer, or in the middle of one. */
+  | {readonly kind: 'reset' | 'cut'; readonly times: number}
   /** As something in between would answer, not the vault. */
   | {
       readonly kind: 'stranger'
@@ -57,14 +58,14 @@ type Vault = {
 export type KeyVault = {
   readonly addVault: (name: string, options?: {readonly suffix?: string; readonly challengeResource?: string}) => string
   readonly hasHost: (host: string) => boolean
-  /** @returns `reset` where the connection is to be broken. */
+  /** @returns `reset` or `cut` where the connection is to be broken. */
   readonly answer: (request: {
     readonly method: string
     readonly url: URL
     readonly authorization: string | undefined
     readonly userAgent: string | undefined
     readonly body: string
-  }) => Promise<Answer | 'reset'>
+  }) => Promise<Answer | 'reset' | 'cut'>
   /** @returns the new version. Versions of one secret are at least a second apart, since that is how exact Azure's dates are. */
   readonly set: (vault: string, name: string, value: string) => string
   /** Disable the newest version, as `az keyvault secret set-attributes --enabled false` does. */
@@ -323,10 +324,11 @@ export function makeKeyVault(tenantId: string, clock: Clock, tokens: Tokens): Ke
     }
   }
 
-  function faultAnswer(fault: Fault): Answer | 'reset' {
+  function faultAnswer(fault: Fault): Answer | 'reset' | 'cut' {
     switch (fault.kind) {
       case 'reset':
-        return 'reset'
+      case 'cut':
+        return fault.kind
       case 'stranger':
         return {status: fault.status, body: fault.page, headers: {'content-type': 'text/html', ...fault.headers}}
       case 'status': {

@@ -203,6 +203,11 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     await fake.stop()
     return read()
   },
+  'UNREACHABLE: the connection breaks in the middle of every answer': async () => {
+    const {fake, read} = await world()
+    fake.fail({kind: 'cut', times: Infinity})
+    return read()
+  },
   'UNREACHABLE: the login host': async () => {
     const {fake, read} = await world()
     fake.breakLogin()

@@ -495,6 +495,16 @@ describe('the way to Azure', () => {
     expect(message).not.toMatch(/\n|::/)
   })
 
+  it('reads on when the connection broke in the middle of an answer, and says that it asked again', async () => {
+    const {fake, connect} = await world()
+    fake.fail({kind: 'cut', times: 2})
+    const warnings: string[] = []
+    const provider = await connect({warn: (text) => warnings.push(text)})
+    expect((await readAll(provider, [ref('myapp-key')])).map(gist)).toEqual(['found the value'])
+    expect(fake.requests()).toHaveLength(3)
+    expect(warnings).toEqual([expect.stringContaining('some calls were made again')])
+  })
+
   it('follows no redirect', async () => {
     const {fake, connect} = await world()
     const elsewhere = fake.addVault('other-vault')

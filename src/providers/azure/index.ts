@@ -66,6 +66,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   let maySeeDeleted = true
   /** Secrets that aren't there, and that we could not look for among the deleted ones. */
   const notLookedFor = new Set<string>()
+  let looksHang = false
 
   /** One request of the SDK's; what it throws becomes one of our errors. */
   async function ask<T>(
@@ -101,27 +102,37 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   /**
    * Is this one of the deleted secrets? Azure keeps them for 7 to 90 days, and says of them what it says of any that isn't there.
    *
+   * @param leftMs - of the call's time.
    * @throws EnvdriftError SECRET_DELETED; nothing else: who may not look, or gets no answer, knows no more than before, and
    *   the remedies say so.
    */
-  async function failIfDeleted(name: string, abortSignal: AbortSignal): Promise<void> {
+  async function failIfDeleted(name: string, signal: AbortSignal, leftMs: number): Promise<void> {
     if (!maySeeDeleted) return
-    const found = await ask('look for a deleted', name, async (options) => {
-      try {
-        const {recoveryId, scheduledPurgeDate} = await client.getDeletedSecret(name, {...options, abortSignal})
-        if (recoveryId !== undefined) return {until: scheduledPurgeDate}
-        // Of nothing that Key Vault says.
-        notLookedFor.add(name)
-        return undefined
-      } catch (error) {
-        if (isAbsence(troubleOf(error))) return undefined
-        throw error
-      }
-    }).catch((error: unknown) => {
+    if (looksHang) {
+      notLookedFor.add(name)
+      return
+    }
+    const look = (abortSignal: AbortSignal) =>
+      ask('look for a deleted', name, async (options) => {
+        try {
+          const {recoveryId, scheduledPurgeDate} = await client.getDeletedSecret(name, {...options, abortSignal})
+          if (recoveryId !== undefined) return {until: scheduledPurgeDate}
+          // Of nothing that Key Vault says.
+          notLookedFor.add(name)
+          return undefined
+        } catch (error) {
+          if (isAbsence(troubleOf(error))) return undefined
+          throw error
+        }
+      })
+    // A look that hangs must not take away what the call has learned: that the secret isn't there.
+    const limitMs = Math.min(callTimeoutMs / 4, leftMs / 2, 5000)
+    const found = await withDeadline(look, {place, callTimeoutMs: limitMs, signal}).catch((error: unknown) => {
       if (!(error instanceof EnvdriftError)) throw error
       // Of a deleted secret that is disabled, too, the service says no more than that.
       if (error.code === 'SECRET_DISABLED') return {until: undefined}
       if (error.code === 'FORBIDDEN') maySeeDeleted = false
+      looksHang ||= error.code === 'TIMEOUT'
       notLookedFor.add(name)
       return undefined
     })
@@ -232,9 +243,10 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
       yield* readEach(
         refs,
         async ({name, version}, callSignal) => {
+          const startedMs = Date.now()
           const found = await get(name, version, callSignal)
           if (found !== undefined) return {kind: 'found', ...found}
-          await failIfDeleted(name, callSignal)
+          await failIfDeleted(name, callSignal, callTimeoutMs - (Date.now() - startedMs))
           return {kind: 'absent'}
         },
         {place, callTimeoutMs, maxInFlight, signal},

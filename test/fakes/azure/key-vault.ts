@@ -78,8 +78,8 @@ export type KeyVault = {
   /** From now on no token is good: `rejected` as made elsewhere, `expired`, or made for another audience or tenant. */
   readonly refuseTokens: (reason: 'rejected' | 'expired' | 'audience' | 'issuer') => void
   readonly fail: (fault: Fault) => void
-  /** From now on deleted secrets are answered as by an emulator that knows none. */
-  readonly failDeleted: (status: number) => void
+  /** From now on deleted secrets are answered as by an emulator that knows none, or not at all. */
+  readonly failDeleted: (status: number | 'silence') => void
   readonly delay: (ms: number) => void
   readonly requests: () => readonly VaultRequest[]
   /** Requests that reached a vault without a token, and got a challenge. */
@@ -115,7 +115,7 @@ export function makeKeyVault(tenantId: string, clock: Clock, tokens: Tokens): Ke
   const stopping = new AbortController()
   let allowed: ReadonlySet<Operation> = new Set(Object.keys(actions) as Operation[])
   let refusing: Parameters<KeyVault['refuseTokens']>[0] | undefined
-  let deletedStatus: number | undefined
+  let deletedStatus: number | 'silence' | undefined
   let delayMs = 0
   let inFlight = 0
   let challenges = 0
@@ -360,7 +360,10 @@ export function makeKeyVault(tenantId: string, clock: Clock, tokens: Tokens): Ke
       if (delayMs > 0) await sleep(delayMs, undefined, {signal: stopping.signal})
       if (fault !== undefined) return faultAnswer(fault.fault)
 
-      if (deletedStatus !== undefined && call.operation === 'getDeleted') return {status: deletedStatus, body: ''}
+      if (deletedStatus !== undefined && call.operation === 'getDeleted') {
+        if (deletedStatus !== 'silence') return {status: deletedStatus, body: ''}
+        await sleep(2 ** 31 - 1, undefined, {signal: stopping.signal})
+      }
 
       const apiVersion = url.searchParams.get('api-version')
       if (apiVersion === null) return bad('API version cannot be null or empty.')

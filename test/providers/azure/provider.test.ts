@@ -150,6 +150,23 @@ describe('Azure Key Vault', () => {
     },
   )
 
+  it('stays with absent where a look among deleted secrets hangs, looks no further, and says what it does not know', async () => {
+    const {fake, connect} = await world()
+    fake.failDeleted('silence')
+    fake.delay(400)
+    const provider = await connect({callTimeoutMs: 2000, maxInFlight: 2})
+    const names = ['gone-a', 'gone-b', 'gone-c', 'gone-d', 'gone-e', 'myapp-key']
+    const answers = await readAll(
+      provider,
+      names.map((name) => ref(name)),
+    )
+    expect(answers.map(gist).toSorted()).toEqual([...Array(5).fill('absent'), 'found the value'])
+    expect(fake.requests().filter(({operation}) => operation === 'getDeleted')).toHaveLength(2)
+    for (const name of names.slice(0, 5)) {
+      expect(provider.remedies(ref(name))[1]).toContain('It may have been deleted, and we could not look')
+    }
+  })
+
   it.each([
     [
       'ForbiddenByRbac',

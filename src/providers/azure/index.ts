@@ -2,6 +2,7 @@ import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
 import {Secret} from '../../core/secret.ts'
+import {printable} from '../../core/text.ts'
 import {readEach, retryNote, withDeadline} from '../in-flight.ts'
 import type {Identity, Provider, ProviderDefinition, Version} from '../provider.ts'
 import {backoffPolicy, maxRetries, retryDelayInMs} from './backoff.ts'
@@ -96,6 +97,12 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     if (found === undefined) return undefined
     const {value, properties} = found
     if (typeof value !== 'string' || properties.version === undefined) throw incomplete(name)
+    const isSame = (a: string, b: string) => a.toLowerCase() === b.toLowerCase()
+    if (!isSame(properties.name, name) || !isSame(properties.version, version ?? properties.version)) {
+      const wanted = version === undefined ? name : `version ${version} of ${name}`
+      const sent = `version ${printable(properties.version)} of ${printable(properties.name)}`
+      throw new EnvdriftError('BAD_RESPONSE', `${place} sent ${sent} instead of ${wanted}`, {suggestions: inBetween})
+    }
     return {value: new Secret(value), version: properties.version}
   }
 
@@ -158,7 +165,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
   /** A page of something in between, for example: status 200, and nothing of Key Vault's in it. */
   const incomplete = (name: string): EnvdriftError =>
     new EnvdriftError('BAD_RESPONSE', `${place} answered without the value or the version of ${name}`, {
-      suggestions: ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'],
+      suggestions: inBetween,
     })
 
   /** Enabled versions, newest first. */
@@ -269,6 +276,8 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     },
   }
 }
+
+const inBetween = ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'] as const
 
 async function loadSdk({maxInFlight}: Host) {
   const [{SecretClient}, identity, pipeline, {setLogLevel}, {default: packaged}] = await Promise.all([

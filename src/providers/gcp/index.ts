@@ -84,6 +84,11 @@ function providerOf(
         if (!(data instanceof Uint8Array) || version === undefined) {
           throw badResponse(`${placeOf(name)} answered for ${name.secret} with something else`)
         }
+        // An alias, as latest is, comes back as the number that it stands for.
+        const areNumbers = [version, name.version].every((each) => /^\d+$/.test(each))
+        if (areNumbers && BigInt(version) !== BigInt(name.version)) {
+          throw badResponse(`${placeOf(name)} sent version ${version} of ${name.secret} instead of ${name.version}`)
+        }
         // Versions from before the service kept checksums have none.
         if (dataCrc32c !== undefined && dataCrc32c !== null && String(dataCrc32c) !== String(crc32c(data))) {
           throw badResponse(`What ${placeOf(name)} sent for ${name.secret} was damaged on its way (its CRC32C differs)`)

@@ -30,6 +30,8 @@ export type SecretStore = {
   readonly versionsOf: (name: string) => readonly string[]
   /** Answers about it carry a payload that does not fit its checksum from now on. */
   readonly corrupt: (name: string) => void
+  /** Answers about its payload name this version from now on. */
+  readonly mislabel: (name: string, version: number) => void
   /** Called once, in the middle of the next AddSecretVersion: for a second writer. */
   readonly beforeNextAdd: (act: () => void) => void
   /** The secret's own full name, with the id of its project: what a policy is about. */
@@ -45,6 +47,7 @@ export function makeSecrets(projects: ReadonlyMap<string, string>, policy: Polic
   const [home = ''] = projects.keys()
   const secrets = new Map<string, StoredSecret>()
   const corrupted = new Set<string>()
+  const mislabeled = new Map<string, number>()
   let beforeAdd: (() => void) | undefined
 
   const fullName = (name: string): string =>
@@ -147,7 +150,7 @@ export function makeSecrets(projects: ReadonlyMap<string, string>, policy: Polic
       if (state !== 'ENABLED') throw inState(path, number, state)
       const damaged = corrupted.has(path) ? Buffer.concat([data, Buffer.from('x')]) : data
       return {
-        name: `${publicName(path)}/versions/${number}`,
+        name: `${publicName(path)}/versions/${mislabeled.get(path) ?? number}`,
         payload: {data: damaged, dataCrc32c: String(castagnoli(data))},
       }
     },
@@ -244,6 +247,7 @@ export function makeSecrets(projects: ReadonlyMap<string, string>, policy: Polic
     setAlias: (name, alias, version) => void stored(fullName(name))!.aliases.set(alias, version),
     versionsOf: (name) => (stored(fullName(name))?.versions ?? []).map(({data}) => data.toString()),
     corrupt: (name) => void corrupted.add(fullName(name)),
+    mislabel: (name, version) => void mislabeled.set(fullName(name), version),
     beforeNextAdd: (act) => void (beforeAdd = act),
   }
 }

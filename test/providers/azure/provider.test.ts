@@ -522,6 +522,34 @@ describe('the way to Azure', () => {
     expect(warnings).toEqual([expect.stringContaining('some calls were made again')])
   })
 
+  it.each([
+    [
+      'another version of it',
+      'myapp-key/BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB',
+      'a'.repeat(32),
+      `sent version ${'B'.repeat(32)} of myapp-key instead of version ${'a'.repeat(32)} of myapp-key`,
+    ],
+    [
+      'another secret',
+      `other-key/${'a'.repeat(32)}`,
+      undefined,
+      `sent version ${'a'.repeat(32)} of other-key instead of myapp-key`,
+    ],
+    ['it in capital letters', `MYAPP-KEY/${'A'.repeat(32)}`, 'a'.repeat(32), undefined],
+  ])('takes %s for what was asked for only if it is that', async (_, id, version, said) => {
+    const {fake, connect} = await world()
+    const page = JSON.stringify({
+      value: 'theirs',
+      id: `https://my-keyvault.vault.azure.net/secrets/${id}`,
+      attributes: {},
+    })
+    fake.fail({kind: 'stranger', status: 200, page, headers: {'content-type': 'application/json'}, times: 1})
+    const [answer] = await readAll(await connect(), [ref('myapp-key', version)])
+    const place = 'Azure Key Vault https://my-keyvault.vault.azure.net'
+    const found = answer?.kind === 'failed' ? `${answer.error.code}: ${answer.error.message}` : gist(answer!)
+    expect(found).toBe(said === undefined ? 'found theirs' : `BAD_RESPONSE: ${place} ${said}`)
+  })
+
   it('follows no redirect', async () => {
     const {fake, connect} = await world()
     const elsewhere = fake.addVault('other-vault')

@@ -352,6 +352,11 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     net.fake.corrupt('myapp-key')
     return reading()
   },
+  'BAD_RESPONSE: another version than the pinned one': () => {
+    as('serviceAccount')
+    net.fake.mislabel('myapp-key', 2)
+    return reading('myapp-key@1')
+  },
   'BAD_RESPONSE: something else answers': () => {
     as('serviceAccount')
     net.fake.fail(12, Infinity)

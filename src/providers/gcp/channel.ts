@@ -1,11 +1,14 @@
 import type Gax from 'google-gax'
 
 import {networkTrouble} from '../network-trouble.ts'
+import {isForeign} from './refusal.ts'
 
 /** What happened to one call, as far as its status doesn't say. */
 export type Observation = {
   /** The service itself has answered, and not only our end of the connection. */
   answered: boolean
+  /** That answer was none of gRPC's: a page of a proxy, for example. */
+  foreign: boolean
 }
 
 type Grpc = typeof Gax.grpc
@@ -51,6 +54,7 @@ export function answerObserver({InterceptingCall, Client}: Grpc, observation: Ob
         next(metadata, {
           onReceiveMetadata(received, forward) {
             observation.answered = true
+            observation.foreign = isForeign(received.get('content-type')[0])
             forward(received)
           },
         })

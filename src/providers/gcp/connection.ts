@@ -9,7 +9,7 @@ import {retryNote, tooLongToWait} from '../in-flight.ts'
 import type {Identity} from '../provider.ts'
 import {answerObserver, watchedTls} from './channel.ts'
 import type {Endpoint} from './endpoint.ts'
-import {callError, type Doing} from './errors.ts'
+import {callError, type Doing, isOfStranger} from './errors.ts'
 import {loginWith} from './login.ts'
 import {shareProxy} from './proxy.ts'
 import {type Refusal, refusalOf, status} from './refusal.ts'
@@ -106,7 +106,7 @@ export function connectionTo({gax, ClientClass, settings, host, endpoint, place}
     const connected = clientFor(name.location, await login.auth())
     await initialize(connected.client)
     for (let attempt = 1; ; attempt++) {
-      const observation = {answered: false}
+      const observation = {answered: false, foreign: false}
       const options: Gax.CallOptions = {
         signal,
         // The SDK's own retries ask again after a pause of their own, whatever the service says, and hide its last word.
@@ -124,7 +124,11 @@ export function connectionTo({gax, ClientClass, settings, host, endpoint, place}
       } catch (error) {
         const told = refusalOf(error)
         if (!told) throw error
-        const refusal = {...told, answered: told.answered || observation.answered}
+        const refusal = {
+          ...told,
+          answered: told.answered || observation.answered,
+          foreign: told.foreign || observation.foreign,
+        }
         const answer = refused(refusal)
         if (answer !== undefined) return answer
         const waitMs = refusal.retryAfterMs ?? backoffMs(attempt, host.callTimeoutMs)
@@ -133,6 +137,7 @@ export function connectionTo({gax, ClientClass, settings, host, endpoint, place}
           doing !== 'read' ||
           attempt === attempts ||
           !passing.includes(refusal.status) ||
+          isOfStranger(refusal) ||
           connected.tlsRefused !== undefined ||
           Date.now() - startedMs + waitMs >= host.callTimeoutMs
         if (isLast) {

@@ -37,6 +37,9 @@ export type CallContext = {
 
 type Raise = (code: ErrorCode, message: string, ...suggestions: [string, ...string[]]) => EnvdriftError
 
+/** A proxy that doesn't reach the service looks like one whose service is down, and may reach it the next time. */
+export const isOfStranger = ({foreign, status: code}: Refusal): boolean => foreign && code !== status.unavailable
+
 /** Our error for a refused call, by its status. Absence isn't one of them: a reader asks for NOT_FOUND before. */
 export function callError(refusal: Refusal, context: CallContext): EnvdriftError {
   const {name, doing} = context
@@ -47,7 +50,7 @@ export function callError(refusal: Refusal, context: CallContext): EnvdriftError
       cause: new Error(`gRPC status ${refusal.status}${refusal.reason === undefined ? '' : ` (${refusal.reason})`}`),
     })
 
-  switch (refusal.status) {
+  switch (isOfStranger(refusal) ? status.unimplemented : refusal.status) {
     case status.invalidArgument:
       return raise(
         'BAD_REQUEST',
@@ -91,6 +94,14 @@ export function callError(refusal: Refusal, context: CallContext): EnvdriftError
     case status.internal:
     case status.unavailable:
       if (refusal.answered) break
+      if (context.tlsRefused?.endsWith('_NO_APPLICATION_PROTOCOL') === true) {
+        return raise(
+          'TLS_REFUSED',
+          `What answers for ${place} does not speak HTTP/2, which gRPC needs: something stands in between (${context.tlsRefused})`,
+          'Let the proxy that inspects TLS speak HTTP/2, or let it pass *.googleapis.com through unopened.',
+          'Where the service can be reached directly, name its host in NO_PROXY.',
+        )
+      }
       return context.tlsRefused === undefined
         ? raise(
             'UNREACHABLE',

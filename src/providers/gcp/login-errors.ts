@@ -56,9 +56,13 @@ export function loginError(error: unknown, context: LoginContext): EnvdriftError
 
   if (httpStatus !== undefined && httpStatus < 400) {
     const {from, redirect} = answered
+    const what =
+      httpStatus < 300
+        ? 'answered with a web page'
+        : `redirects${redirect === undefined ? '' : ` to ${redirect}`}; nothing was sent there`
     return raise(
       'BAD_RESPONSE',
-      `${capital(endpoint)}${from === undefined ? '' : ` (${from})`} redirects${redirect === undefined ? '' : ` to ${redirect}`}; nothing was sent there`,
+      `${capital(endpoint)}${from === undefined ? '' : ` (${from})`} ${what}`,
       'It should not: a proxy may stand in between. Check HTTPS_PROXY and NO_PROXY.',
       error instanceof SubjectTokenTrouble
         ? 'If this host has moved, write its new address into credential_source in the credential file.'

@@ -26,6 +26,8 @@ export type Refusal = {
   readonly details: string
   /** The service has said it, and not our own end of the connection: an answer has headers. */
   readonly answered: boolean
+  /** What has said it speaks no gRPC; the status is a guess then, made from that of HTTP. */
+  readonly foreign: boolean
   /** The answer's `date` header. */
   readonly date: string | undefined
 }
@@ -50,9 +52,14 @@ export function refusalOf(error: unknown): Refusal | undefined {
       : undefined,
     details: typeof details === 'string' ? details : '',
     answered: Object.keys(headers).length > 0,
+    foreign: isForeign(headers['content-type']),
     date: typeof headers['date'] === 'string' ? headers['date'] : undefined,
   }
 }
+
+/** @param contentType - of an answer; trailers have none. */
+export const isForeign = (contentType: unknown): boolean =>
+  typeof contentType === 'string' && !/^application\/grpc\b/.test(contentType)
 
 function retryDelayOf(detail: unknown): number | undefined {
   const delay = (detail as {retryDelay?: {seconds?: unknown; nanos?: unknown}} | null)?.retryDelay

@@ -11,7 +11,7 @@ const attempts = 3
 /**
  * Requests that end: each by its time, and all of them with `signal`, which {@link abortSoon} fires. Else one that is never
  * answered would keep the process alive after everybody has stopped waiting for it. And they go where they were sent: a
- * redirect is a failure, with its status.
+ * redirect is a failure, with its status, and so is a page for people.
  *
  * @param timeoutMs - of one request.
  */
@@ -26,7 +26,11 @@ export function transportOf(gaxios: Gaxios, signal: AbortSignal, timeoutMs: numb
       // That fetch, given a signal that has fired already, throws where nobody can catch it.
       signal.throwIfAborted()
       // Followed, a redirect would take what we log in with to another host; so it is an answer like another.
-      return send({...config, redirect: 'manual'})
+      const answer = await send({...config, redirect: 'manual'})
+      // The library would look for a token in it.
+      const isPage = answer.headers.get('content-type')?.startsWith('text/html') === true
+      if (answer.ok && isPage) throw new gaxios.GaxiosError('a page', config, answer)
+      return answer
     },
     retryConfig: {
       shouldRetry: ({code, response, config}) => {

@@ -1,12 +1,16 @@
 /* What a person reads, for each code and situation: messages.golden.txt holds the texts, written as prose and reviewed as such. */
 import {rmSync, writeFileSync} from 'node:fs'
+import {createSecureServer} from 'node:http2'
+import {createServer as createHttpsServer} from 'node:https'
+import type {AddressInfo, Server} from 'node:net'
 import {join} from 'node:path'
 
-import {beforeEach, describe, expect, it} from 'vitest'
+import {beforeEach, describe, expect, it, onTestFinished} from 'vitest'
 
 import type {EnvdriftError} from '../../../src/core/errors.ts'
 import type {Host, Settings} from '../../../src/core/provider-spec.ts'
 import {Secret} from '../../../src/core/secret.ts'
+import {serverCertificate} from '../../fakes/certificate.ts'
 import type {CredentialFiles} from '../../fakes/gcp/credential-files.ts'
 import {everythingOf} from '../contract.ts'
 import {thrownBy} from '../error-in.ts'
@@ -44,6 +48,18 @@ function asMachine(): void {
 }
 
 const withSource = (credential_source: object): object => ({...net.published('workloadIdentity'), credential_source})
+
+/** What a read says when this stands in the place of the service. */
+async function readingBehind(make: (options: {key: string; cert: string}) => Server): Promise<EnvdriftError> {
+  as('serviceAccount')
+  const {certificate, key} = await serverCertificate(['localhost'])
+  trustFakes(certificate)
+  process.env['NO_PROXY'] = 'localhost'
+  const server = make({key, cert: certificate})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return reading('myapp-key', {api_endpoint: `https://localhost:${(server.address() as AddressInfo).port}`})
+}
 
 /** How to bring each about. */
 const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
@@ -328,6 +344,8 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     trustFakes()
     return reading()
   },
+  'TLS_REFUSED: a proxy that opens TLS speaks no HTTP/2': () =>
+    readingBehind((options) => createHttpsServer({...options, ALPNProtocols: ['http/1.1']})),
   'SERVICE_ERROR: the service': () => {
     as('serviceAccount')
     net.fake.fail(13, Infinity)
@@ -360,6 +378,25 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
   'BAD_RESPONSE: something else answers': () => {
     as('serviceAccount')
     net.fake.fail(12, Infinity)
+    return reading()
+  },
+  'BAD_RESPONSE: a proxy says with a page that it forbids the service': () =>
+    readingBehind((options) =>
+      createSecureServer(options, (_, response) => {
+        response.writeHead(403, {'content-type': 'text/html'})
+        response.end('<html>Blocked</html>')
+      }),
+    ),
+  'BAD_RESPONSE: a page comes with status 200': () =>
+    readingBehind((options) =>
+      createSecureServer(options, (_, response) => {
+        response.writeHead(200, {'content-type': 'text/html'})
+        response.end('<html>Sign in to this network</html>')
+      }),
+    ),
+  'BAD_RESPONSE: a page comes from the token endpoint': () => {
+    as('userLogin')
+    net.fake.tokens.intercept(/./, {status: 200, headers: {'content-type': 'text/html'}, body: '<html>Sign in</html>'})
     return reading()
   },
   'BAD_RESPONSE: the token endpoint redirects': () => {

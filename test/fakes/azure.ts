@@ -54,6 +54,8 @@ export type FakeAzure = Pick<
     readonly refuseTokens: KeyVault['refuseTokens']
     /** From now on Entra answers `status` to token requests. */
     readonly failLogin: Entra['fail']
+    /** From now on token requests are answered by something in between. */
+    readonly pageForLogin: Entra['page']
     /** From now on tokens are valid for so long, in seconds. */
     readonly tokenLifetime: (seconds: number) => void
     /** The clocks of Entra and of the vaults differ from ours by so many milliseconds from now on. */
@@ -198,6 +200,7 @@ export async function startFakeAzure(options: {readonly port?: number} = {}): Pr
       keyVault.refuseTokens('expired')
     },
     failLogin: entra.fail,
+    pageForLogin: entra.page,
     fail: keyVault.fail,
     tokenLifetime: tokens.lifetime,
     skewClock: (ms) => void (skewMs = ms),

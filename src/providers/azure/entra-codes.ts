@@ -68,6 +68,15 @@ const meanings: Readonly<Record<number, Meaning>> = {
 export const meaningOf = (codes: readonly number[]): Meaning | undefined =>
   codes.map((code) => meanings[code]).find((meaning) => meaning !== undefined)
 
+/** Does this host's answer look like one of Entra's? Its endpoints for machines answer in JSON, whatever they say. */
+export function isOfEntra(body: string | null | undefined): boolean {
+  try {
+    return typeof JSON.parse(body ?? '') === 'object'
+  } catch {
+    return false
+  }
+}
+
 /** `error_codes` of a refusal: numbers that Microsoft documents as AADSTS…. */
 export function entraCodes(body: string | null | undefined): readonly number[] {
   try {

@@ -8,7 +8,14 @@ import {meaningOf} from './entra-codes.ts'
 import {causeOf, connectionError, troubleOf} from './errors.ts'
 
 /** The last thing that Entra said, or what kept us from asking it. */
-export type Exchange = {readonly status: number; readonly codes: readonly number[]} | {readonly brokenBy: string}
+export type Exchange =
+  | {
+      readonly status: number
+      readonly codes: readonly number[]
+      /** Host that answered with something else than JSON, which Entra never does. */
+      readonly stranger: string | undefined
+    }
+  | {readonly brokenBy: string}
 
 /** What we know of a login that gave no token. */
 export type FailedLogin = {
@@ -58,6 +65,18 @@ export function loginError(error: unknown, login: FailedLogin): EnvdriftError {
       ],
       cause,
     })
+  }
+  if (entra?.stranger !== undefined) {
+    return new EnvdriftError(
+      'BAD_RESPONSE',
+      `${printable(entra.stranger)} answered the login for ${place} with status ${status}, and not as Microsoft Entra does`,
+      {
+        suggestions: [
+          'A proxy may stand in between: check HTTPS_PROXY and NO_PROXY, or let who runs it let this host through.',
+        ],
+        cause,
+      },
+    )
   }
   if (status >= 400) return refused(status, entra?.codes ?? [], login, cause)
   return otherTenant(login, cause) ?? notLoggedIn(login, cause)

@@ -8,7 +8,7 @@ import {retryAfterMs} from './backoff.ts'
 import type {CloudName} from './clouds.ts'
 import type {CredentialName} from './credential-names.ts'
 import {credentialOf, type Account, type Given, type IdentitySdk} from './credentials.ts'
-import {entraCodes} from './entra-codes.ts'
+import {entraCodes, isOfEntra} from './entra-codes.ts'
 import {troubleOf} from './errors.ts'
 import {claimsOf, identityOf, type Claims} from './identity.ts'
 import {jobToken, type PipelineSdk} from './job-token.ts'
@@ -124,8 +124,11 @@ export function makeLogin(
       const isEntra = request.url.startsWith('https:')
       try {
         const response = await mortal.sendRequest(request)
-        if (isEntra) heard.entra = {status: response.status, codes: entraCodes(response.bodyAsText)}
-        else heard.metadata = response.status
+        if (isEntra) {
+          const {status, bodyAsText} = response
+          const stranger = isOfEntra(bodyAsText) ? undefined : new URL(request.url).host
+          heard.entra = {status, codes: entraCodes(bodyAsText), stranger}
+        } else heard.metadata = response.status
         refuseLongWait(response)
         return response
       } catch (error) {

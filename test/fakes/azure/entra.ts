@@ -37,6 +37,8 @@ export type Entra = {
   readonly expireSecret: () => void
   /** From now on it answers every token request with `status`. */
   readonly fail: (status: number, retryAfterSeconds?: number) => void
+  /** From now on something in between answers token requests with a page. */
+  readonly page: (status: number) => void
 }
 
 /** The issuer, subject and audience of the application's federated credential. */
@@ -396,6 +398,9 @@ export function makeEntra(clock: Clock, tokens: Tokens): Entra {
     tokenRequests: () => tokenRequests,
     reject: () => void (rejecting = true),
     expireSecret: () => void (secretExpired = true),
+    page: (status) => {
+      failure = {status, body: '<html>Sign in to this network</html>', headers: {'content-type': 'text/html'}}
+    },
     fail: (status, retryAfterSeconds) => {
       failure = {
         status,

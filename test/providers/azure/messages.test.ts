@@ -264,6 +264,16 @@ const situations: Readonly<Record<string, () => Promise<EnvdriftError>>> = {
     return read()
   },
   'BAD_RESPONSE: a page of something in between': async () => stranger(404, '<h1>Sign in to this network</h1>'),
+  'BAD_RESPONSE: a page comes from the login host': async () => {
+    const {fake, read} = await world()
+    fake.pageForLogin(200)
+    return read()
+  },
+  'BAD_RESPONSE: a page forbids the login host': async () => {
+    const {fake, read} = await world()
+    fake.pageForLogin(403)
+    return read()
+  },
   'BAD_RESPONSE: an error that no vault has': async () =>
     stranger(418, JSON.stringify({error: {code: 'Teapot', message: ''}})),
   'BAD_RESPONSE: no value in it': async () => stranger(200, JSON.stringify({id: `${vaultUrl}/secrets/myapp-key/0a1b`})),

@@ -31,10 +31,13 @@ export function compileCacheDir(cacheOf: () => string): string | undefined {
     const way = upwards(directory)
     // Asked before anything is made: not even an empty folder goes into a repository.
     const missing = way.findIndex((path) => existsSync(path))
-    if (missing === -1 || !upwards(realpathSync(way[missing]!)).every(isSafe)) return undefined
+    if (missing === -1) return undefined
+    const there = realpathSync.native(way[missing]!)
+    if (!upwards(there).every(isSafe)) return undefined
+    if (missing === 0) return isOursAlone(there) ? there : undefined
     // One by one: Node's own way to make them all never ends where the system makes none, as in /proc.
     for (const path of way.slice(0, missing).toReversed()) makeDirectory(path)
-    const real = realpathSync(directory)
+    const real = realpathSync.native(directory)
     return upwards(real).every(isSafe) && isOursAlone(real) ? real : undefined
   } catch {
     // Read-only, full, a file in the way: the run goes on without.

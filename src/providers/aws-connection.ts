@@ -4,7 +4,7 @@ import {EnvdriftError} from '../core/errors.ts'
 import type {Host, Settings} from '../core/provider-spec.ts'
 import {callerOf} from './aws-denial.ts'
 import {type Asked, commonError} from './aws-errors.ts'
-import {makeAwsHttp, quiet, type AwsHttp} from './aws-http.ts'
+import {makeAwsHttp, quiet, wholeOf, type AwsHttp} from './aws-http.ts'
 import {endpoints, makeLogin, type AwsCredentials, type AwsLogin} from './aws-login.ts'
 import {withDeadline} from './in-flight.ts'
 import {makePace, type Pace} from './pace.ts'
@@ -37,7 +37,9 @@ export type ClientConfig = {
 } & ClientManners
 
 /** How every client of ours behaves, whatever AWS_MAX_ATTEMPTS and AWS_RETRY_MODE say. */
-type ClientManners = Required<Pick<STSClientConfig, 'customUserAgent' | 'retryMode' | 'maxAttempts' | 'logger'>>
+type ClientManners = Required<
+  Pick<STSClientConfig, 'customUserAgent' | 'retryMode' | 'maxAttempts' | 'logger' | 'streamCollector'>
+>
 
 /**
  * Makes no request yet, but may read ~/.aws/config for the region.
@@ -63,6 +65,7 @@ export async function connectAws(
     retryMode: 'standard',
     maxAttempts: 3,
     logger: quiet,
+    streamCollector: wholeOf,
   }
   const login = makeLogin({settings, host, region, place, http, client: manners})
   const {endpoint_url: endpoint} = settings

@@ -1,5 +1,6 @@
 import {Agent as HttpAgent} from 'node:http'
 import {Agent as HttpsAgent} from 'node:https'
+import type {Readable} from 'node:stream'
 
 import {NodeHttpHandler} from '@smithy/node-http-handler'
 
@@ -9,6 +10,11 @@ import {proxyOf} from './proxy-of.ts'
 
 /** No word of the SDK on our streams: by default it warns on the console. */
 export const quiet = {trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}}
+
+/**
+ * The whole of an answer. The SDK's own collector looks for streams of browsers first, for which Node loads 20 modules.
+ */
+export const wholeOf = async (stream: Readable): Promise<Uint8Array> => Buffer.concat(await stream.toArray())
 
 type Request = Parameters<NodeHttpHandler['handle']>[0]
 

@@ -9,13 +9,13 @@ export type ProgramOptions = {
   readonly env: Env
   readonly cwd?: string
   readonly timeoutMs: number
-  /** Cap on stdout and on stderr, each on its own. */
+  /** Cap on what it prints. */
   readonly maxOutputBytes: number
   readonly signal?: AbortSignal
 }
 
-/** How a program ended, with what it had printed by then. */
-export type ProgramResult = {readonly stdout: Buffer; readonly stderr: Buffer} & (
+/** How a program ended, with what it had printed on stdout by then. */
+export type ProgramResult = {readonly stdout: Buffer} & (
   | {readonly kind: 'exited'; readonly code: number}
   /** By a signal that wasn't ours. */
   | {readonly kind: 'killed'; readonly signal: NodeJS.Signals}
@@ -35,7 +35,7 @@ type Ending = {readonly kind: 'timed-out'} | {readonly kind: 'too-much-output'} 
 const afterExitMs = 500
 
 /**
- * Run a program without a shell and wait for its end; how it ends is a value, never a throw.
+ * Run a program without a shell and wait for its end; how it ends is a value, never a throw. Nobody hears its stderr.
  *
  * On timeout, abort or too much output the program and what it started (its process group) are killed.
  *
@@ -46,8 +46,7 @@ export async function runProgram(
   options: ProgramOptions,
 ): Promise<ProgramResult> {
   const {stdin, env, cwd, timeoutMs, maxOutputBytes, signal} = options
-  const nothing = Buffer.alloc(0)
-  if (signal?.aborted === true) return {kind: 'aborted', stdout: nothing, stderr: nothing}
+  if (signal?.aborted === true) return {kind: 'aborted', stdout: Buffer.alloc(0)}
   const [program, ...args] = argv
   return await new Promise((resolve) => {
     const child = spawn(program, args, {
@@ -55,10 +54,10 @@ export async function runProgram(
       cwd,
       // A group of its own, so that what it starts can be killed with it.
       detached: process.platform !== 'win32',
-      stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore'],
       windowsHide: true,
     })
-    const output = {stdout: capped(maxOutputBytes), stderr: capped(maxOutputBytes)}
+    const output = capped(maxOutputBytes)
     let ending: Ending | undefined
     let notStarted: string | undefined
     let patience: NodeJS.Timeout | undefined
@@ -75,18 +74,16 @@ export async function runProgram(
       clearTimeout(deadline)
       clearTimeout(patience)
       signal?.removeEventListener('abort', onAbort)
-      const texts = {stdout: output.stdout.bytes(), stderr: output.stderr.bytes()}
-      if (notStarted !== undefined) resolve({...texts, kind: 'not-started', code: notStarted})
-      else if (ending !== undefined) resolve({...texts, ...ending})
-      else if (child.signalCode !== null) resolve({...texts, kind: 'killed', signal: child.signalCode})
-      else resolve({...texts, kind: 'exited', code: child.exitCode ?? 0})
+      const stdout = output.bytes()
+      if (notStarted !== undefined) resolve({stdout, kind: 'not-started', code: notStarted})
+      else if (ending !== undefined) resolve({stdout, ...ending})
+      else if (child.signalCode !== null) resolve({stdout, kind: 'killed', signal: child.signalCode})
+      else resolve({stdout, kind: 'exited', code: child.exitCode ?? 0})
     }
 
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name]?.on('data', (chunk: Buffer) => {
-        if (!output[name].add(chunk)) end({kind: 'too-much-output'})
-      })
-    }
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (!output.add(chunk)) end({kind: 'too-much-output'})
+    })
     // A program that doesn't read its input closes the pipe: no trouble of ours.
     child.stdin?.on('error', () => {})
     child.stdin?.end(stdin)
@@ -96,10 +93,7 @@ export async function runProgram(
       finish()
     })
     child.on('exit', () => {
-      patience = setTimeout(() => {
-        child.stdout?.destroy()
-        child.stderr?.destroy()
-      }, afterExitMs)
+      patience = setTimeout(() => child.stdout?.destroy(), afterExitMs)
     })
     child.on('close', finish)
   })

@@ -75,14 +75,13 @@ export const isThrottling = (error: unknown): boolean => isOne('throttled', erro
 export const isDenial = (error: unknown): boolean =>
   isOne('forbidden', error) || ((statusOf(error) === 401 || statusOf(error) === 403) && !isPage(error))
 
-const isPage = (error: unknown): boolean => /^text\/html\b/i.test(headersOf(error)['content-type'] ?? '')
-
-const headersOf = (error: unknown): Readonly<Record<string, string>> =>
-  (error as {$response?: {headers?: Readonly<Record<string, string>>}}).$response?.headers ?? {}
+/** The SDK keeps nothing of an answer that is no JSON but V8's words about it, which quote its first letters. */
+const isPage = (error: unknown): boolean =>
+  error instanceof SyntaxError && /"\s*<(?:!doctype|html)\b/i.test(error.message)
 
 /** After how many milliseconds the service wants to be asked again, where its answer says so. */
 export function retryAfterMs(error: unknown): number | undefined {
-  const headers = headersOf(error)
+  const headers = (error as {$response?: {headers?: Readonly<Record<string, string>>}}).$response?.headers ?? {}
   const given = (headers['retry-after'] ?? '').trim()
   const ms = /^\d+(?:\.\d+)?$/.test(given)
     ? Number(given) * 1000

@@ -28,8 +28,11 @@ export function transportOf(gaxios: Gaxios, signal: AbortSignal, timeoutMs: numb
       // Followed, a redirect would take what we log in with to another host; so it is an answer like another.
       const answer = await send({...config, redirect: 'manual'})
       // The library would look for a token in it.
-      const isPage = answer.headers.get('content-type')?.startsWith('text/html') === true
-      if (answer.ok && isPage) throw new gaxios.GaxiosError('a page', config, answer)
+      const {data}: {readonly data?: unknown} = answer
+      // Some servers call a bare token text/html, too.
+      const isPage = typeof data === 'string' && data.trimStart().startsWith('<')
+      if (answer.ok && isPage && answer.headers.get('content-type')?.startsWith('text/html') === true)
+        throw new gaxios.GaxiosError('a page', config, answer)
       return answer
     },
     retryConfig: {

@@ -295,6 +295,20 @@ describe('a credential file in a repository', () => {
   })
 })
 
+it('takes a bare token that its server calls a page, as many do with text', async () => {
+  const {credential_source} = net.published('workloadIdentity') as {credential_source: {file: string}}
+  const token = readFileSync(credential_source.file, 'utf8')
+  net.fake.tokens.intercept(/^\/oidc$/, {
+    status: 200,
+    headers: {'content-type': 'text/html; charset=utf-8'},
+    body: token,
+  })
+  const byUrl = net.published('workloadIdentityByUrl') as {credential_source: object}
+  const content = {...byUrl, credential_source: {...byUrl.credential_source, format: {type: 'text'}}}
+  process.env['GOOGLE_APPLICATION_CREDENTIALS'] = credentialFile(content)
+  expect(await reading()).toMatchObject({result: 'found value'})
+})
+
 describe('a redirect', () => {
   /** Somewhere else, and what came there. */
   async function elsewhere(): Promise<{readonly url: string; readonly stolen: readonly string[]}> {

@@ -4,6 +4,7 @@ import {inTurns} from '../core/in-turns.ts'
 import {refId, writtenName} from '../core/mapping.ts'
 import type {Mapping} from '../core/plan.ts'
 import {printable} from '../core/text.ts'
+import type {Located} from './locate.ts'
 import type {Files} from './ports.ts'
 
 /**
@@ -13,13 +14,15 @@ import type {Files} from './ports.ts'
  * @throws EnvdriftError CONFIG_INVALID naming them.
  */
 export async function refuseCollisions(
-  all: readonly {readonly mapping: Mapping}[],
+  all: readonly Pick<Located, 'kind' | 'mapping'>[],
   {path}: Pick<Config, 'path'>,
   files: Pick<Files, 'realPath'>,
 ): Promise<void> {
+  // Of a mapping whose env file can't be found, and that names no environment, the key's name is a guess.
+  const certain = all.filter(({kind, mapping}) => kind === 'ready' || mapping.environment !== undefined)
   // Two links may lead to one file, and to one folder in which there is no file yet.
-  const real = await inTurns(all, ({mapping}) => files.realPath(mapping.keysFile))
-  const targets = Map.groupBy(all, ({mapping}, index) => `${mapping.key} ${real[index]}`)
+  const real = await inTurns(certain, ({mapping}) => files.realPath(mapping.keysFile))
+  const targets = Map.groupBy(certain, ({mapping}, index) => `${mapping.key} ${real[index]}`)
   const clashes = [...targets.values()].flatMap((group) =>
     group.length > 1 && new Set(group.map(({mapping}) => refId(mapping.ref))).size > 1
       ? [group.map(({mapping}) => mapping)]

@@ -30,6 +30,7 @@ export type Located = {readonly mapping: Mapping} & (
 
 /** What is known of a mapping that this run leaves to others. */
 export type Whereabouts = {
+  readonly kind: Located['kind']
   readonly mapping: Mapping
   /** Absolute, after symlinks; `undefined`: none was found. */
   readonly envFile: string | undefined
@@ -37,9 +38,9 @@ export type Whereabouts = {
 
 /** The same without the env file's text. */
 export async function whereaboutsOf(one: Located, files: Pick<Files, 'realPath'>): Promise<Whereabouts> {
-  const {mapping} = one
-  if (one.kind === 'ready' && one.env !== undefined) return {mapping, envFile: one.env.realPath}
-  return {mapping, envFile: mapping.envFile === undefined ? undefined : await files.realPath(mapping.envFile)}
+  const {kind, mapping} = one
+  if (kind === 'ready' && one.env !== undefined) return {kind, mapping, envFile: one.env.realPath}
+  return {kind, mapping, envFile: mapping.envFile === undefined ? undefined : await files.realPath(mapping.envFile)}
 }
 
 /**

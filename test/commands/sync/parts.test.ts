@@ -110,6 +110,22 @@ describe('a part of the mappings', () => {
     },
   )
 
+  it('is not refused for a key whose name is only guessed, since the env file of a mapping elsewhere is missing', async () => {
+    const [one, other] = [plantKey(), plantKey()]
+    const {workspace, env} = await makeProject({
+      secrets: {one: one.privateKey, other: other.privateKey},
+      files: {'s/a/.env.production': encryptEnvFile('DOTENV_PUBLIC_KEY_PRODUCTION', one.publicKey, {A: '1'})},
+    })
+    const mapping = (name: string, folder: string): string =>
+      `[[vault.sync.mappings]]\nsecret_name = "${name}"\nfolder_path = "${folder}"\n`
+    const settings = ['env_keys_filename = "../../.env.keys"']
+    workspace.write('envdrift.toml', configText([], settings) + mapping('one', 's/a') + mapping('other', 's/b'))
+    const part = await envdrift(['mappings', '--filter', 's/a'], {cwd: workspace.root, env})
+    expect(part).toMatchObject({code: 0, stdout: expect.stringContaining('s/a/.env.production')})
+    const whole = await envdrift(['mappings'], {cwd: workspace.root, env})
+    expect(whole).toMatchObject({code: 1, stdout: expect.stringContaining('Folder does not exist: s/b')})
+  })
+
   it('of a wrong shard is a wrong command line', async () => {
     const {sync} = await makeShop()
     expect(await sync(['--shard', '9/8'])).toMatchObject({code: 2})

@@ -46,7 +46,7 @@ async function matcherOf(filter: string): Promise<(folderPath: string) => boolea
     })
   // Loaded only for a filter.
   const {default: picomatch} = await import('picomatch')
-  const matches = picomatch(plainPath(filter), {dot: true, noextglob: true})
+  const matches = picomatch(plainPath(filter), {dot: true, posix: true, noextglob: true})
   // To a glob, the folder of the configuration itself has no name.
   return (folderPath) => matches(plainPath(folderPath)) || (plainPath(folderPath) === '.' && filter.trim() === '**')
 }

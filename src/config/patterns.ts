@@ -4,6 +4,7 @@ import {printable} from '../core/text.ts'
 import {environmentOfFile, isCompanion} from '../keys/env-file-name.ts'
 import type {ConfigPort} from './config-port.ts'
 import type {Written, WrittenPattern} from './contents.ts'
+import {withSlashes} from './glob-problem.ts'
 import type {Remarks} from './mistakes.ts'
 
 /** What a `secret_name` of a pattern may hold in braces. */
@@ -41,7 +42,7 @@ async function mappingsOf(
     remarks.mistakes.push({...at, text: `secret_name has ${printable(unknown)}, and a pattern fills in ${known} only`})
     return []
   }
-  const found = await port.glob(globs, exclude, base)
+  const found = await port.glob(globs.map(withSlashes), exclude.map(withSlashes), base)
   const files = found.filter((path) => !isLeftOut(basename(path)) && basename(path) !== keysFile).toSorted()
   if (files.length === 0) {
     remarks.warnings.push({

@@ -9,6 +9,9 @@ import {inTurns} from '../core/in-turns.ts'
 /** Never entered: nobody's own env files lie there, and there are very many folders. */
 const neverEntered: ReadonlySet<string> = new Set(['node_modules', '.git'])
 
+/** As the usual disks of these systems take names. */
+const nocase = process.platform === 'win32' || process.platform === 'darwin'
+
 /** More than this read at once is no faster. */
 const foldersAtOnce = 32
 
@@ -32,7 +35,7 @@ type Folder = {
  * something. A name that begins with a dot takes a segment that does; in `exclude`, any. What excludes a folder excludes
  * all that is in it.
  *
- * @param patterns - relative, with slashes; what they may hold: `globProblem` in src/config.
+ * @param patterns - relative, with slashes, without backslashes; what else they may hold: `globProblem` in src/config.
  * @param onNames - told how many names were read so far, before they are looked at.
  * @returns paths relative to `cwd`, with slashes, each once, in no order. A folder that can't be read counts as empty.
  */
@@ -70,16 +73,16 @@ export async function globFiles(
 }
 
 function segmentsOf(glob: string, dot: boolean): Segments {
-  const written = (process.platform === 'win32' ? glob.replaceAll('\\', '/') : glob).split('/')
-  return written
+  // With `posix`, [!a] is what it is in a shell.
+  const options = {dot, nocase, posix: true, nonegate: true, noextglob: true}
+  return glob
+    .split('/')
     .filter((segment) => segment !== '' && segment !== '.')
-    .map((segment) =>
-      segment === '**' ? segment : picomatch(literally(segment), {dot, nonegate: true, noextglob: true}),
-    )
+    .map((segment) => (segment === '**' ? segment : picomatch(literally(segment), options)))
 }
 
 /** To picomatch, these are parts of regular expressions and quotes; in a path they are letters like any other. */
-const literally = (segment: string): string => segment.replaceAll(/(?<!\\)[()|+"]/g, String.raw`\$&`)
+const literally = (segment: string): string => segment.replaceAll(/[()|+"]/g, String.raw`\$&`)
 
 /** What is reached one name further. */
 const step = (reached: Reached, name: string, dot: boolean): Reached =>

@@ -31,6 +31,7 @@ describe('--filter', () => {
     ['services/pay/**', ['services/pay', 'services/pay/eu']],
     ['services/{auth,payments}', ['services/payments', 'services/auth']],
     ['./services/auth/', ['services/auth']],
+    ['services/[!p]*', ['services/auth']],
     ['.', ['.']],
     ['**', shop.map(({folderPath}) => folderPath)],
   ])('%s takes the folders that match it', async (filter, folders) => {

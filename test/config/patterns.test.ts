@@ -142,6 +142,19 @@ describe('a pattern', () => {
     },
   )
 
+  it.each([
+    ['env_files = "services/[!_p]*/.env.production"', ['services/auth/.env.production']],
+    ['env_files = "services/[^_p]*/.env.production"', ['services/auth/.env.production']],
+    ['env_files = "services/[a-b]*/.env.production"', ['services/auth/.env.production']],
+    ['env_files = "services/*/.env.production"\nexclude = "services/[!a]*"', ['services/auth/.env.production']],
+    ['env_files = "services/*/.env.production"\nexclude = \'services\\[_p]*\\**\'', ['services/auth/.env.production']],
+    ["env_files = 'services\\a*\\.env.production'", ['services/auth/.env.production']],
+    ['env_files = "services/a?th/.env.p*n"', ['services/auth/.env.production']],
+  ])('means what it means in a shell: %s', async (lines, files) => {
+    const place = await placeWith([...shop, 'services/_x/.env.production'], pattern(`${lines}\nsecret_name = "k"`))
+    expect((await listed(place)).map((line) => line.replace(/ .*/, ''))).toEqual(files)
+  })
+
   it('enters a hidden folder where it names one, and takes names as they are written', async () => {
     const folders = ['.deploy', '(group)', 'a+b', 'a|b', '"q"']
     const place = await placeWith(
@@ -185,6 +198,10 @@ describe('a pattern', () => {
     ['env_files = "{1..9}/.env"', 'a range'],
     ['env_files = "{a,{b,c}}/.env"', 'braces inside of braces'],
     ['env_files = "{a,b/c}/.env"', 'a slash inside of braces'],
+    ["env_files = '{a,b\\c}/.env'", 'a slash inside of braces'],
+    ['env_files = "{[a}],[a}][a}]}/.env"', 'brackets and braces in each other'],
+    ['env_files = "{a],b}/.env"', 'brackets and braces in each other'],
+    ['env_files = "[a{]b}/.env"', 'brackets and braces in each other'],
     [`env_files = "a/.env"\nexclude = "${'{a,b}'.repeat(30)}"`, 'more than 100 patterns'],
     ['env_files = []', 'a list of them'],
     ['env_files = 3', 'a list of them'],

@@ -34,7 +34,7 @@ const pureModules = ['node:buffer', 'node:crypto', 'node:path', 'node:path/posix
 const packages: readonly (readonly [name: RegExp, folders: readonly string[]])[] = [
   [/^@azure\//, ['providers/azure']],
   [/^@aws-sdk\/|^@smithy\//, ['providers/aws', 'providers/aws-*']],
-  [/^https-proxy-agent$/, ['providers/aws', 'providers/aws-*', 'providers/azure', 'providers/hashicorp']],
+  [/^https-proxy-agent$/, ['providers/tunnel-*', 'providers/hashicorp']],
   [/^node-vault$/, ['providers/hashicorp']],
   [/^@google-cloud\/|^google-gax$|^google-auth-library$/, ['providers/gcp']],
   [/^@dotenvx\/primitives$/, ['keys']],

@@ -7,6 +7,7 @@ import {NodeHttpHandler} from '@smithy/node-http-handler'
 import {EnvdriftError} from '../core/errors.ts'
 import type {Env} from '../core/provider-spec.ts'
 import {proxyOf} from './proxy-of.ts'
+import {makeTunnelAgent} from './tunnel-agent.ts'
 
 /** No word of the SDK on our streams: by default it warns on the console. */
 export const quiet = {trace: () => {}, debug: () => {}, info: () => {}, warn: () => {}, error: () => {}}
@@ -56,13 +57,7 @@ export function makeAwsHttp({env, maxSockets}: {readonly env: Env; readonly maxS
         },
       )
     }
-    // Of a CommonJS package, which has no named exports once it is bundled and loaded later.
-    const {default: packaged} = await import('https-proxy-agent')
-    const httpsAgent = Object.assign(new packaged.HttpsProxyAgent(url, options), {
-      // Left to itself it looks for https on the stack, where the SDK's options don't say it. There is none when a
-      // connection becomes free, which then is kept under another name than the one that it is looked for.
-      isSecureEndpoint: () => true,
-    })
+    const httpsAgent = await makeTunnelAgent(url, {maxSockets})
     httpsAgent.on('proxyConnect', ({statusCode}: {readonly statusCode: number}) => {
       // Otherwise the proxy's own answer is read as one of AWS.
       if (statusCode !== 200) throw Object.assign(new Error(`status ${statusCode}`), {code: proxyRefusal, statusCode})

@@ -280,16 +280,14 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 const inBetween = ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'] as const
 
 async function loadSdk({maxInFlight}: Host) {
-  const [{SecretClient}, identity, pipeline, {setLogLevel}, {default: packaged}] = await Promise.all([
+  const [{SecretClient}, identity, pipeline, {setLogLevel}] = await Promise.all([
     import('@azure/keyvault-secrets'),
     import('@azure/identity'),
     import('@azure/core-rest-pipeline'),
     import('@azure/logger'),
-    // Of a CommonJS package, which has no named exports once it is bundled and loaded later.
-    import('https-proxy-agent'),
   ])
   // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
   setLogLevel()
-  const ways = {ProxyAgent: packaged.HttpsProxyAgent, maxSockets: maxInFlight}
-  return {SecretClient, identity, pipeline, ...keepTunnels(wholeAnswers(pipeline.createDefaultHttpClient()), ways)}
+  const http = wholeAnswers(pipeline.createDefaultHttpClient())
+  return {SecretClient, identity, pipeline, ...keepTunnels(http, {maxSockets: maxInFlight})}
 }

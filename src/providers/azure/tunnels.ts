@@ -1,7 +1,6 @@
 import type {HttpClient} from '@azure/core-rest-pipeline'
-import type {HttpsProxyAgent} from 'https-proxy-agent'
 
-type Agent = HttpsProxyAgent<string>
+import {makeTunnelAgent, type TunnelAgent} from '../tunnel-agent.ts'
 
 export type Tunnels = {
   readonly http: HttpClient
@@ -15,18 +14,11 @@ export type Tunnels = {
  *
  * @param maxSockets - most tunnels to one host.
  */
-export function keepTunnels(
-  http: HttpClient,
-  {ProxyAgent, maxSockets}: {readonly ProxyAgent: typeof HttpsProxyAgent; readonly maxSockets: number},
-): Tunnels {
-  const agents = new Map<string, Agent>()
+export function keepTunnels(http: HttpClient, {maxSockets}: {readonly maxSockets: number}): Tunnels {
+  const agents = new Map<string, Promise<TunnelAgent>>()
 
-  function agentThrough(proxy: string): Agent {
-    const known = agents.get(proxy)
-    if (known) return known
-    const agent = new ProxyAgent(proxy, {keepAlive: true, maxSockets})
-    // Else it looks at the stack to see whether a connection is for https, and finds no kept one again.
-    agent.isSecureEndpoint = () => true
+  function agentThrough(proxy: string): Promise<TunnelAgent> {
+    const agent = agents.get(proxy) ?? makeTunnelAgent(proxy, {maxSockets})
     agents.set(proxy, agent)
     return agent
   }
@@ -35,10 +27,17 @@ export function keepTunnels(
     http: {
       sendRequest: async (request) => {
         const {proxy} = (request.agent ?? {}) as {readonly proxy?: unknown}
-        if (proxy instanceof URL && request.url.startsWith('https:')) request.agent = agentThrough(proxy.href)
+        if (proxy instanceof URL && request.url.startsWith('https:')) request.agent = await agentThrough(proxy.href)
         return http.sendRequest(request)
       },
     },
-    close: () => agents.forEach((agent) => agent.destroy()),
+    close() {
+      for (const agent of agents.values()) {
+        void agent.then(
+          (made) => made.destroy(),
+          () => {},
+        )
+      }
+    },
   }
 }

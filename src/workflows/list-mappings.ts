@@ -1,9 +1,7 @@
 import type {Config, MappingConfig} from '../config/config.ts'
 import type {EnvdriftError} from '../core/errors.ts'
-import {inTurns} from '../core/in-turns.ts'
 import type {Mapping} from '../core/plan.ts'
-import {refuseCollisions} from './collisions.ts'
-import {locate, whereaboutsOf} from './locate.ts'
+import {locateAll} from './locate-all.ts'
 import type {Files} from './ports.ts'
 
 /** One mapping as a run would use it, and where in the configuration it comes from. */
@@ -26,9 +24,7 @@ export type ListedMapping = {
  * @throws EnvdriftError CONFIG_INVALID for two secrets that want to be one key.
  */
 export async function listMappings(config: Config, files: Files): Promise<readonly ListedMapping[]> {
-  const located = await inTurns(config.mappings, (written) => locate(written, config, files))
-  const left = await inTurns(config.left, async (written) => whereaboutsOf(await locate(written, config, files), files))
-  await refuseCollisions([...located, ...left], config, files)
+  const {located} = await locateAll(config, files)
   return located.map((one, index) => ({
     mapping: one.mapping,
     origin: originOf(config.mappings[index]!),

@@ -5,10 +5,10 @@ import type {Coverage, SyncReport} from '../core/outcome.ts'
 import {decide, type Mapping, type Mode} from '../core/plan.ts'
 import {apply, type Order} from './apply.ts'
 import {answerQuestions} from './ask.ts'
-import {refuseCollisions} from './collisions.ts'
 import {coverageOf} from './coverage.ts'
 import {readVaults, type Vaults} from './fetch.ts'
 import {judge} from './judge.ts'
+import {locateAll, type Found} from './locate-all.ts'
 import {locate, whereaboutsOf, type Located, type Whereabouts} from './locate.ts'
 import type {SyncPorts} from './ports.ts'
 import {prove, type Proofs} from './prove.ts'
@@ -26,10 +26,9 @@ export type SyncOptions = Mode & Proofs
  */
 export async function sync(config: Config, options: SyncOptions, ports: SyncPorts): Promise<SyncReport> {
   const {files} = ports
-  const located = await inTurns(config.mappings, (written) => locate(written, config, files))
-  const left = await inTurns(config.left, async (written) => whereaboutsOf(await locate(written, config, files), files))
-  await refuseCollisions([...located, ...left], config, files)
-  const {orders, unignored, coverage, close} = await readAndDecide({located, left}, config, options, ports)
+  const found = await locateAll(config, files)
+  const {located} = found
+  const {orders, unignored, coverage, close} = await readAndDecide(found, config, options, ports)
   try {
     const actions = await answerQuestions(
       orders.map(({action}) => action),
@@ -60,12 +59,9 @@ export async function sync(config: Config, options: SyncOptions, ports: SyncPort
   }
 }
 
-/** The mappings of this run, and those that it leaves to others. */
-type Found = {readonly located: readonly Located[]; readonly left: readonly Whereabouts[]}
-
 /** What the vaults hold and what lies on the disk, and an order for each mapping. */
 async function readAndDecide(
-  {located, left}: Found,
+  found: Found,
   config: Config,
   options: SyncOptions,
   ports: SyncPorts,
@@ -75,6 +71,7 @@ async function readAndDecide(
   readonly coverage: Coverage | undefined
   readonly close: Vaults['close']
 }> {
+  const {located} = found
   const mappings = located.flatMap((one) => (one.kind === 'ready' ? [one.mapping] : []))
   // While vaults are asked, files are looked through.
   const reading = readVaults(
@@ -83,7 +80,7 @@ async function readAndDecide(
     ports,
   )
   reading.catch(() => {})
-  const looking = Promise.all([askGit(mappings, ports.git), lookThrough({located, left}, config, ports)])
+  const looking = Promise.all([askGit(mappings, ports.git), lookThrough(found, config, ports)])
   const [{tracked, unignored}, coverage] = await looking.catch(async (error: unknown) => {
     await reading.then(
       ({close}) => close(),
@@ -152,15 +149,15 @@ async function orderOf(one: Located, {tracked, keysFiles, vaults}: Known, option
 }
 
 /** Coverage, from what was read of the mapped env files already. */
-async function lookThrough({located, left}: Found, config: Config, ports: SyncPorts): Promise<Coverage | undefined> {
+async function lookThrough(found: Found, config: Config, ports: SyncPorts): Promise<Coverage | undefined> {
   const read = new Map(
-    located.flatMap((one) =>
+    found.located.flatMap((one) =>
       one.kind === 'ready' && one.env !== undefined && one.mapping.envFile !== undefined
         ? [[one.mapping.envFile, one.env] as const]
         : [],
     ),
   )
-  return coverageOf(config, {named: await namedFiles({located, left}, config, ports), read}, ports)
+  return coverageOf(config, {named: await namedFiles(found, config, ports), read}, ports)
 }
 
 /** The env files that any mapping names, those of other profiles too, without symlinks. */

@@ -103,8 +103,8 @@ function unknownCommand(message: string, commands: readonly string[]): Unknown |
   const words = id.replaceAll(':', ' ')
   const whole = commands.find((command) => words.startsWith(`${command} `))
   const [first = '', second = ''] = words.split(' ')
-  if (whole !== undefined || later.includes(first))
-    return {...(whole !== undefined && {whole}), later: whole === undefined, typed: first}
+  if (whole !== undefined) return {whole, later: false, typed: first}
+  if (later.includes(first)) return {later: true, typed: first}
   for (const typed of [`${first} ${second}`.trim(), first]) {
     const near = closest(typed, commands)
     if (near !== undefined) return {later: false, typed, near}

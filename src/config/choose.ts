@@ -5,6 +5,7 @@ import {EnvdriftError} from '../core/errors.ts'
 import {refId} from '../core/mapping.ts'
 import {printable} from '../core/text.ts'
 import type {ConfigFlags, MappingConfig} from './config.ts'
+import {withSlashes} from './glob-problem.ts'
 
 /** The mappings that `--filter` and `--shard` leave for this run, and the others. */
 export type Choice = {readonly chosen: readonly MappingConfig[]; readonly left: readonly MappingConfig[]}
@@ -53,7 +54,7 @@ async function matcherOf(filter: string): Promise<(folderPath: string) => boolea
 
 /** `./services/auth/` and `services/auth` are one folder. */
 function plainPath(path: string): string {
-  const normal = normalize(path.replaceAll('\\', '/'))
+  const normal = normalize(withSlashes(path))
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal
 }
 

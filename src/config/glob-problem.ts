@@ -16,8 +16,8 @@ export function globProblem(written: string): string | undefined {
   return bracesProblem(glob) ?? (/[+@!?*]\(/.test(glob) ? 'must not have patterns like +(…): write {a,b}' : undefined)
 }
 
-/** A pattern that was written on Windows. */
-export const withSlashes = (glob: string): string => glob.replaceAll('\\', '/')
+/** A pattern or a path as it may be written on Windows. */
+export const withSlashes = (written: string): string => written.replaceAll('\\', '/')
 
 function bracesProblem(glob: string): string | undefined {
   const classes = glob.match(/\[[^\]]*\]?/g) ?? []

@@ -1,5 +1,5 @@
 import {execFile} from 'node:child_process'
-import {mkdtempSync, rmSync} from 'node:fs'
+import {cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {createServer} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -37,7 +37,11 @@ async function startRegistry(advisories: Advisories | 'refuses'): Promise<string
 }
 
 /** `npm run audit:bundle` with that registry. */
-async function audit(advisories: Advisories | 'refuses', variables: Readonly<Record<string, string>> = {}) {
+async function audit(
+  advisories: Advisories | 'refuses',
+  variables: Readonly<Record<string, string>> = {},
+  checkout: string = repository,
+) {
   // npm remembers what it was told of an advisory.
   const cache = mkdtempSync(join(tmpdir(), 'envdrift-npm-'))
   onTestFinished(() => rmSync(cache, {recursive: true, force: true}))
@@ -47,7 +51,7 @@ async function audit(advisories: Advisories | 'refuses', variables: Readonly<Rec
     npm_config_registry: await startRegistry(advisories),
     npm_config_cache: cache,
   }
-  return await run(process.execPath, [join(repository, 'scripts/audit-bundle.ts')], {cwd: repository, env}).then(
+  return await run(process.execPath, [join(checkout, 'scripts/audit-bundle.ts')], {cwd: checkout, env}).then(
     ({stdout}) => ({code: 0, text: stdout}),
     (error: {code: number; stderr: string}) => ({code: error.code, text: error.stderr}),
   )
@@ -68,13 +72,22 @@ describe('the audit of the bundle', () => {
     expect(code).toBe(1)
   })
 
-  it.each([
-    {npm_config_offline: 'true'},
-    {npm_config_prefer_offline: 'true'},
-    {npm_config_omit: 'dev'},
-    {NODE_ENV: 'production'},
-  ])('asks although the machine says %j', async (variables) => {
-    expect(await audit({'@oclif/core': [{severity: 'high'}]}, variables)).toMatchObject({code: 1})
+  it('asks although the machine tells npm to stay offline', async () => {
+    expect(await audit({'@oclif/core': [{severity: 'high'}]}, {npm_config_offline: 'true'})).toMatchObject({code: 1})
+  })
+
+  it('fails where the bundle has another version than the one that is asked about', async () => {
+    const checkout = mkdtempSync(join(tmpdir(), 'envdrift-audited-'))
+    onTestFinished(() => rmSync(checkout, {recursive: true, force: true}))
+    for (const name of ['scripts/audit-bundle.ts', 'dist/sbom.cdx.json', 'package.json', 'package-lock.json'])
+      cpSync(join(repository, name), join(checkout, name))
+    const sbom = join(checkout, 'dist/sbom.cdx.json')
+    const {components} = JSON.parse(readFileSync(sbom, 'utf8')) as {components: readonly {name: string}[]}
+    const stale = components.map((one) => (one.name === 'boxen' ? {...one, version: '0.0.1'} : one))
+    writeFileSync(sbom, JSON.stringify({components: stale}))
+    const {code, text} = await audit({}, {}, checkout)
+    expect(text).toContain('Nothing was checked: dist has boxen 0.0.1')
+    expect(code).toBe(1)
   })
 
   it('says lower ones, and passes', async () => {

@@ -76,8 +76,8 @@ export async function bundleEntries(
   return joinChunks(bundled, stages, options)
 }
 
-const aws = ['src/providers/aws/index.ts', 'node_modules/@aws-sdk/client-secrets-manager/dist-es/index.js']
-const awsSsm = ['src/providers/aws-ssm/index.ts', 'node_modules/@aws-sdk/client-ssm/dist-es/index.js']
+const aws = 'src/providers/aws/index.ts'
+const awsSsm = 'src/providers/aws-ssm/index.ts'
 const azure = [
   'src/providers/azure/index.ts',
   'node_modules/@azure/core-rest-pipeline/dist/esm/index.js',
@@ -92,16 +92,16 @@ const gcp = [
 ]
 const hashicorp = ['src/providers/hashicorp/index.ts', 'node_modules/node-vault/src/index.js']
 const local = ['src/providers/local/index.ts']
+const providers = [[aws], [awsSsm], azure, gcp, hashicorp, local]
 
-/** What a run loads, in order: the program with its main command, what all providers share, then one with its SDK. */
+/** What a run loads, in order: what every sync needs, whatever its vault, then one provider with its SDK. */
 const stages: Stages = {
   always: [
     {name: 'common', ways: [['src/cli/start.ts']]},
-    {name: 'program', ways: [['src/cli/main.ts', 'src/commands/sync.ts']]},
-    {name: 'provider', ways: [aws, awsSsm, azure, gcp, hashicorp, local]},
+    {name: 'program', ways: providers.map((provider) => ['src/cli/main.ts', 'src/commands/sync.ts', ...provider])},
   ],
   either: [
-    {name: 'aws', ways: [aws, awsSsm]},
+    {name: 'aws', ways: [[aws], [awsSsm]]},
     {name: 'azure', ways: [azure]},
     {name: 'gcp', ways: [gcp]},
     {name: 'hashicorp', ways: [hashicorp]},

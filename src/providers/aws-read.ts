@@ -15,7 +15,7 @@ type Calls = {
 
 /** Reads what may be a name, once there is a login. */
 export function makeAwsRead(
-  {connection, regionOf, limits, host}: AwsVault<unknown, unknown>,
+  {connection, regionOf, limits, host}: AwsVault<unknown>,
   {checkSecretName}: Pick<ProviderSpec, 'checkSecretName'>,
   {chunksOf, readChunk, readOne}: Calls,
 ): Provider['read'] {

@@ -18,7 +18,7 @@ type Service = {
 /** What a person can do when `ref` isn't in a vault of AWS. */
 export function awsRemedies(
   ref: SecretRef,
-  {connection, regionOf}: Pick<AwsVault<unknown, unknown>, 'connection' | 'regionOf'>,
+  {connection, regionOf}: Pick<AwsVault<unknown>, 'connection' | 'regionOf'>,
   {table, list, store, storeValue, versions}: Service,
 ): readonly [string, ...string[]] {
   const {name, version} = ref

@@ -6,9 +6,8 @@ import {regionOfArn} from './aws-settings.ts'
 import {heedThrottling, type ThrottledClient} from './aws-throttling.ts'
 import {retryNote, type CallLimits} from './in-flight.ts'
 
-/** What reading and writing share: the service's SDK, a client for each region, and the words for what is being done. */
-export type AwsVault<Sdk, Client> = {
-  readonly sdk: Sdk
+/** What reading and writing share: a client for each region, and the words for what is being done. */
+export type AwsVault<Client> = {
   readonly connection: AwsConnection
   readonly host: Host
   /** An ARN names its region; what is a plain name lies in the vault's. */
@@ -36,22 +35,20 @@ type ServiceClient = ThrottledClient & {
  * Makes no request yet, but may read ~/.aws/config for the region.
  *
  * @param of.service - `AWS Secrets Manager`.
- * @param of.sdk - of the service: its provider has loaded it, so that no other provider does. `Client` is the one in it.
+ * @param of.Client - of the service: named by its provider, so that no other provider loads it.
  */
-export async function openAwsVault<Sdk, Client extends ServiceClient>(
+export async function openAwsVault<Client extends ServiceClient>(
   {
     settings,
     service,
-    sdk,
     Client,
   }: {
     readonly settings: Settings
     readonly service: string
-    readonly sdk: Sdk
     readonly Client: new (config: ClientConfig | {readonly profile?: string}) => Client
   },
   host: Host,
-): Promise<AwsVault<Sdk, Client>> {
+): Promise<AwsVault<Client>> {
   const connection = await connectAws({settings, service}, host, async (profile) => {
     const client = new Client(profile)
     return client.config.region().finally(() => client.destroy())
@@ -60,7 +57,6 @@ export async function openAwsVault<Sdk, Client extends ServiceClient>(
   const regionOf = ({name}: SecretRef): string => regionOfArn(name) ?? connection.region
   const {callTimeoutMs} = host
   return {
-    sdk,
     connection,
     host,
     regionOf,

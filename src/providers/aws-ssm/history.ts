@@ -1,4 +1,4 @@
-import type {ParameterHistory} from '@aws-sdk/client-ssm'
+import {GetParameterHistoryCommand, type ParameterHistory} from '@aws-sdk/client-ssm'
 
 import type {SecretRef} from '../../core/mapping.ts'
 import {Secret} from '../../core/secret.ts'
@@ -29,7 +29,7 @@ export async function historyOf(
   const versions: ParameterHistory[] = []
   const pages = pagesOf(
     (next) => {
-      const command = new vault.sdk.GetParameterHistoryCommand({Name: ref.name, WithDecryption, ...next})
+      const command = new GetParameterHistoryCommand({Name: ref.name, WithDecryption, ...next})
       return withDeadline((abortSignal) => client.send(command, {abortSignal}), vault.limits(signal))
     },
     {most: mostVersions, endless: () => badResponse(vault.connection.placeIn(region), ref.name)},

@@ -1,3 +1,5 @@
+import {SSMClient} from '@aws-sdk/client-ssm'
+
 import {shellWord} from '../../core/shell-word.ts'
 import {awsRemedies} from '../aws-remedies.ts'
 import {openAwsVault} from '../aws-vault.ts'
@@ -9,8 +11,7 @@ import {makeWrite} from './write.ts'
 /** Parameters of AWS Systems Manager, with the same logins as AWS Secrets Manager. */
 export const provider: ProviderDefinition = {
   async connect({settings}, host): Promise<Provider> {
-    const sdk = await import('@aws-sdk/client-ssm')
-    const vault = await openAwsVault({settings, service: 'AWS SSM Parameter Store', sdk, Client: sdk.SSMClient}, host)
+    const vault = await openAwsVault({settings, service: 'AWS SSM Parameter Store', Client: SSMClient}, host)
     const {connection} = vault
 
     return {

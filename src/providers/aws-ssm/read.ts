@@ -1,4 +1,4 @@
-import type {Parameter} from '@aws-sdk/client-ssm'
+import {GetParameterCommand, GetParametersCommand, type Parameter} from '@aws-sdk/client-ssm'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
@@ -51,7 +51,7 @@ export function makeRead(vault: Vault): Provider['read'] {
     await connection.login.credentials()
     const output = await vault
       .clientIn(region)
-      .send(new vault.sdk.GetParametersCommand({Names: refs.map(selector), WithDecryption: true}), {abortSignal})
+      .send(new GetParametersCommand({Names: refs.map(selector), WithDecryption: true}), {abortSignal})
     vault.noteRetry(output, region)
     return new Map(
       entriesFor(refs, objectsIn(output.Parameters), isOf).map(([ref, parameter]) => [ref, answerOf(parameter, ref)]),
@@ -66,7 +66,7 @@ export function makeRead(vault: Vault): Provider['read'] {
     const region = regionOf(ref)
     const output = await vault
       .clientIn(region)
-      .send(new vault.sdk.GetParameterCommand({Name: selector(ref), WithDecryption: true}), {abortSignal})
+      .send(new GetParameterCommand({Name: selector(ref), WithDecryption: true}), {abortSignal})
     vault.noteRetry(output, region)
     return answerOf(output.Parameter ?? {}, ref)
   }

@@ -1,6 +1,6 @@
-import type * as Ssm from '@aws-sdk/client-ssm'
+import type {SSMClient} from '@aws-sdk/client-ssm'
 
 import type {AwsVault} from '../aws-vault.ts'
 
 /** Of AWS SSM Parameter Store. */
-export type Vault = AwsVault<typeof Ssm, Ssm.SSMClient>
+export type Vault = AwsVault<SSMClient>

@@ -1,3 +1,5 @@
+import {PutParameterCommand} from '@aws-sdk/client-ssm'
+
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {shellWord} from '../../core/shell-word.ts'
@@ -15,7 +17,7 @@ import type {Vault} from './vault.ts'
  * at before, and a write that came in between is found out by the number of ours, and told.
  */
 export function makeWrite(vault: Vault): Provider['write'] {
-  const {sdk, connection, clientIn, regionOf, doing, limits} = vault
+  const {connection, clientIn, regionOf, doing, limits} = vault
 
   return async function write(ref, value, expect, signal) {
     if (ref.name.startsWith('arn:')) throw readOnly(ref)
@@ -24,7 +26,7 @@ export function makeWrite(vault: Vault): Provider['write'] {
       withDeadline(
         (abortSignal) =>
           clientIn(regionOf(ref)).send(
-            new sdk.PutParameterCommand({Name: ref.name, Value: value.reveal(), Type: 'SecureString', ...options}),
+            new PutParameterCommand({Name: ref.name, Value: value.reveal(), Type: 'SecureString', ...options}),
             {abortSignal},
           ),
         limits(signal),

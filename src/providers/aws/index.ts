@@ -1,3 +1,5 @@
+import {SecretsManagerClient} from '@aws-sdk/client-secrets-manager'
+
 import {shellWord} from '../../core/shell-word.ts'
 import {awsRemedies} from '../aws-remedies.ts'
 import {openAwsVault} from '../aws-vault.ts'
@@ -11,11 +13,7 @@ import {makeWrite} from './write.ts'
  */
 export const provider: ProviderDefinition = {
   async connect({settings}, host): Promise<Provider> {
-    const sdk = await import('@aws-sdk/client-secrets-manager')
-    const vault = await openAwsVault(
-      {settings, service: 'AWS Secrets Manager', sdk, Client: sdk.SecretsManagerClient},
-      host,
-    )
+    const vault = await openAwsVault({settings, service: 'AWS Secrets Manager', Client: SecretsManagerClient}, host)
     const {connection} = vault
 
     return {

@@ -1,4 +1,9 @@
-import type {SecretValueEntry} from '@aws-sdk/client-secrets-manager'
+import {
+  BatchGetSecretValueCommand,
+  GetSecretValueCommand,
+  ListSecretVersionIdsCommand,
+  type SecretValueEntry,
+} from '@aws-sdk/client-secrets-manager'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
@@ -25,11 +30,11 @@ const batchSize = 20
 
 /** One GetSecretValue. @throws EnvdriftError */
 export async function readOne(vault: Vault, ref: SecretRef, abortSignal: AbortSignal): Promise<Answer> {
-  const {sdk, connection, clientIn, regionOf, doing, noteRetry} = vault
+  const {connection, clientIn, regionOf, doing, noteRetry} = vault
   // By itself, so that a role that refuses us is told from a secret that we may not read.
   await connection.login.credentials()
   try {
-    const command = new sdk.GetSecretValueCommand({SecretId: ref.name, ...versionOf(ref)})
+    const command = new GetSecretValueCommand({SecretId: ref.name, ...versionOf(ref)})
     const output = await clientIn(regionOf(ref)).send(command, {abortSignal})
     noteRetry(output, regionOf(ref))
     return answerOf(output, ref, vault)
@@ -41,7 +46,7 @@ export async function readOne(vault: Vault, ref: SecretRef, abortSignal: AbortSi
 
 /** Reads all of `refs`: in batches where they are wanted and allowed, one by one otherwise. */
 export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Provider['read'] {
-  const {sdk, connection, clientIn, regionOf, host, noteRetry} = vault
+  const {connection, clientIn, regionOf, host, noteRetry} = vault
   /** A run learns it once: who may not read in batches may not later either. */
   let isBatchRefused = false
 
@@ -56,7 +61,7 @@ export function makeRead(vault: Vault, {batch}: {readonly batch: boolean}): Prov
     try {
       const SecretIdList = chunk.map(({name}) => name)
       const pages = pagesOf(
-        (next) => clientIn(region).send(new sdk.BatchGetSecretValueCommand({SecretIdList, ...next}), {abortSignal}),
+        (next) => clientIn(region).send(new BatchGetSecretValueCommand({SecretIdList, ...next}), {abortSignal}),
         {most: chunk.length, endless: () => badResponse(connection.placeIn(region), chunk[0]!.name)},
       )
       for await (const page of pages) {
@@ -148,11 +153,11 @@ function versionOf({version}: SecretRef): {VersionId: string} | {VersionStage: s
 
 /** Earlier versions, newest first: the labelled one, which needs no permission but that of reading, then the others. */
 export function makeEarlier(vault: Vault): Provider['earlier'] {
-  const {sdk, clientIn, regionOf, limits} = vault
+  const {clientIn, regionOf, limits} = vault
 
   async function olderVersions(ref: SecretRef, abortSignal: AbortSignal): Promise<readonly Version[]> {
     const {Versions = []} = await clientIn(regionOf(ref)).send(
-      new sdk.ListSecretVersionIdsCommand({SecretId: ref.name, IncludeDeprecated: true, MaxResults: 100}),
+      new ListSecretVersionIdsCommand({SecretId: ref.name, IncludeDeprecated: true, MaxResults: 100}),
       {abortSignal},
     )
     return Versions.filter(({VersionStages = []}) => !VersionStages.some((stage) => notEarlier.has(stage)))

@@ -1,5 +1,11 @@
 import {randomUUID} from 'node:crypto'
 
+import {
+  CreateSecretCommand,
+  PutSecretValueCommand,
+  UpdateSecretVersionStageCommand,
+} from '@aws-sdk/client-secrets-manager'
+
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import {shellWord} from '../../core/shell-word.ts'
@@ -12,7 +18,7 @@ import type {Vault} from './vault.ts'
 
 /** Creates secrets and adds versions; a label that moves only from where it is makes the compare-and-set. */
 export function makeWrite(vault: Vault): Provider['write'] {
-  const {sdk, connection, clientIn, regionOf, doing, limits} = vault
+  const {connection, clientIn, regionOf, doing, limits} = vault
 
   return async function write(ref, value, expect, signal) {
     const SecretId = ref.name
@@ -24,19 +30,19 @@ export function makeWrite(vault: Vault): Provider['write'] {
         // The token becomes the version's id, and lets AWS see that a retry of the SDK is the same write.
         const ClientRequestToken = randomUUID()
         const input = {Name: SecretId, SecretString, ClientRequestToken}
-        const {VersionId} = await client.send(new sdk.CreateSecretCommand(input), {abortSignal})
+        const {VersionId} = await client.send(new CreateSecretCommand(input), {abortSignal})
         return VersionId ?? ClientRequestToken
       })
     const put = (labels?: string[]) =>
       send(async (abortSignal) => {
         const ClientRequestToken = randomUUID()
         const input = {SecretId, SecretString, ClientRequestToken, ...(labels && {VersionStages: labels})}
-        const {VersionId} = await client.send(new sdk.PutSecretValueCommand(input), {abortSignal})
+        const {VersionId} = await client.send(new PutSecretValueCommand(input), {abortSignal})
         return VersionId ?? ClientRequestToken
       })
     const moveLabel = (VersionStage: string, move: {RemoveFromVersionId: Version; MoveToVersionId?: Version}) =>
       send((abortSignal) =>
-        client.send(new sdk.UpdateSecretVersionStageCommand({SecretId, VersionStage, ...move}), {abortSignal}),
+        client.send(new UpdateSecretVersionStageCommand({SecretId, VersionStage, ...move}), {abortSignal}),
       )
 
     await connection.login.logIn(signal)

@@ -90,7 +90,7 @@ export function makeGit(signal: AbortSignal, realFolder: RealPathOf = rememberRe
   return {
     repositoryOf: findRepositories(realFolder),
     tracked: (repository, paths) => trackedFiles(repository, paths, options),
-    ignored: (repository, paths) => ignoredFiles(repository, paths, options),
+    ignored: (repository, paths, {mayBeThere}) => ignoredFiles(repository, paths, {...options, mayBeThere}),
     listEnvFiles: (repository, known) => listEnvFiles(repository, {...options, known}),
   }
 }

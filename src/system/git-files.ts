@@ -3,7 +3,7 @@ import type {Dirent} from 'node:fs'
 import {readdir, readFile, stat} from 'node:fs/promises'
 import {isAbsolute, join, resolve} from 'node:path'
 
-import ignore from 'ignore'
+import type {Ignore} from 'ignore'
 
 import {EnvdriftError} from '../core/errors.ts'
 import {isCode, readTextFile} from './files.ts'
@@ -130,8 +130,8 @@ type Rules = {
 }
 
 function ignoreRules(repository: string): Rules {
-  const files = new Map<string, Promise<ReturnType<typeof ignore>>>()
-  const rulesOf = async (folder: string): Promise<ReturnType<typeof ignore>> => {
+  const files = new Map<string, Promise<Ignore>>()
+  const rulesOf = async (folder: string): Promise<Ignore> => {
     const known = files.get(folder) ?? readRules(join(repository, folder, '.gitignore'))
     files.set(folder, known)
     return await known
@@ -164,9 +164,11 @@ function ignoreRules(repository: string): Rules {
   return {excludes, ignores}
 }
 
-async function readRules(path: string): Promise<ReturnType<typeof ignore>> {
+async function readRules(path: string): Promise<Ignore> {
   // A `.gitignore` that we can't take for text has no say, as if it weren't there: a file too many is listed then.
   const text = (await readTextFile(path).catch(() => undefined)) ?? ''
+  // Loaded here: git answers as a rule.
+  const {default: ignore} = await import('ignore')
   return ignore({ignorecase: false, allowRelativePaths: true}).add(text)
 }
 

@@ -144,23 +144,55 @@ function* backedUp(name: string): Generator<string> {
  *
  * @param repository - as {@link findRepositories} found it.
  * @param paths - absolute; none has to exist.
+ * @param options.mayBeThere - look first which are: of those git has told already where it listed its files, and of backups
+ *   of them as well. No child is left to start where all are.
  */
 export async function ignoredFiles(
   repository: string,
   paths: readonly string[],
-  options: GitOptions = {},
+  {mayBeThere = false, ...options}: GitOptions & {readonly mayBeThere?: boolean} = {},
 ): Promise<ReadonlySet<string>> {
-  if (paths.length === 0) return new Set()
   const names = await namesOf(repository, paths, options)
-  const stdin = [...names.values()].map((name) => `./${name}\0`).join('')
-  const asked = await git(repository, ['check-ignore', '-z', '--stdin'], options, stdin)
-  const ignored =
-    asked === undefined
-      ? await readIgnored(repository, [...names.values()])
-      : new Set(fields(asked.stdout).map((name) => name.slice('./'.length)))
+  const told = mayBeThere ? await ignoredAsListed(repository, names, options) : new Map<string, boolean>()
+  const untold = [...names].flatMap(([path, name]) => (told.has(path) ? [] : [name]))
+  const ignored = untold.length === 0 ? new Set<string>() : await askIgnored(repository, untold, options)
   const answers = new Set<string>()
-  for (const [path, name] of names) if (ignored.has(name)) answers.add(path)
+  for (const [path, name] of names) if (told.get(path) ?? ignored.has(name)) answers.add(path)
   return answers
+}
+
+async function askIgnored(
+  repository: string,
+  names: readonly string[],
+  options: GitOptions,
+): Promise<ReadonlySet<string>> {
+  const stdin = names.map((name) => `./${name}\0`).join('')
+  const asked = await git(repository, ['check-ignore', '-z', '--stdin'], options, stdin)
+  return asked === undefined
+    ? await readIgnored(repository, names)
+    : new Set(fields(asked.stdout).map((name) => name.slice('./'.length)))
+}
+
+/**
+ * By path, of those that are there: git lists a file that is tracked or that it doesn't ignore, and no other. One whose
+ * backup is listed so counts as not ignored, too.
+ */
+async function ignoredAsListed(
+  repository: string,
+  names: ReadonlyMap<string, string>,
+  options: GitOptions,
+): Promise<ReadonlyMap<string, boolean>> {
+  const listable = [...names].filter(([, name]) => name.includes('.env'))
+  const listing = listable.length === 0 ? undefined : await listingOf(repository, options)
+  if (listing === undefined) return new Map()
+  const {tracked, untracked} = listing
+  const shown = new Set([...tracked, ...untracked, ...untracked.flatMap((name) => [...backedUp(name)])])
+  const answers = await inTurns(listable, async ([path, name]) =>
+    shown.has(name) ? false : (await isFileOrLink(path)) || undefined,
+  )
+  return new Map(
+    listable.flatMap(([path], index) => (answers[index] === undefined ? [] : [[path, answers[index]] as const])),
+  )
 }
 
 /**

@@ -40,7 +40,12 @@ export type Git = {
   readonly repositoryOf: (directory: string) => Promise<string | undefined>
   /** Of these files those that are tracked, or a backup of which is; with the path of what is tracked. */
   readonly tracked: (repository: string, paths: readonly string[]) => Promise<ReadonlyMap<string, string>>
-  readonly ignored: (repository: string, paths: readonly string[]) => Promise<ReadonlySet<string>>
+  /** Those that `mayBeThere` are looked for first: of what is there git has told already. */
+  readonly ignored: (
+    repository: string,
+    paths: readonly string[],
+    how: {readonly mayBeThere: boolean},
+  ) => Promise<ReadonlySet<string>>
   /** Absolute paths of env files that git tracks, or would; those that are `known` to be there need no look. */
   readonly listEnvFiles: (
     repository: string,

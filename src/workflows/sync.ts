@@ -80,7 +80,7 @@ async function readAndDecide(
     ports,
   )
   reading.catch(() => {})
-  const looking = Promise.all([askGit(mappings, ports.git), lookThrough(found, config, ports)])
+  const looking = Promise.all([askGit(mappings, options, ports.git), lookThrough(found, config, ports)])
   const [{tracked, unignored}, coverage] = await looking.catch(async (error: unknown) => {
     await reading.then(
       ({close}) => close(),

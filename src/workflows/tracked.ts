@@ -2,7 +2,7 @@ import {basename, dirname} from 'node:path'
 
 import {EnvdriftError} from '../core/errors.ts'
 import {inTurns} from '../core/in-turns.ts'
-import type {Mapping} from '../core/plan.ts'
+import type {Mapping, Mode} from '../core/plan.ts'
 import {shellWord} from '../core/shell-word.ts'
 import {printable} from '../core/text.ts'
 import type {Git} from './ports.ts'
@@ -19,7 +19,11 @@ export type GitVerdict = {
 }
 
 /** Ask git of each repository once. A service may be a repository of its own, inside that of the configuration. */
-export async function askGit(mappings: readonly Mapping[], git: Git): Promise<GitVerdict> {
+export async function askGit(
+  mappings: readonly Mapping[],
+  {verify}: Pick<Mode, 'verify'>,
+  git: Git,
+): Promise<GitVerdict> {
   const keysFiles = [...new Set(mappings.map(({keysFile}) => keysFile))]
   const repositories = await inTurns(keysFiles, (keysFile) => git.repositoryOf(dirname(keysFile)))
   const placed: Placed = Map.groupBy(keysFiles, (_, index) => repositories[index])
@@ -27,7 +31,7 @@ export async function askGit(mappings: readonly Mapping[], git: Git): Promise<Gi
   // Side by side: git takes some milliseconds for each answer.
   const [tracked, unignored] = await Promise.all([
     refuseTracked(placed, git),
-    unignoredAmong(placed, (file) => written.has(file), git),
+    unignoredAmong(placed, (file) => written.has(file), {verify}, git),
   ])
   const open = unignored.find((keysFile) => !tracked.has(keysFile))
   return {tracked, unignored: open === undefined ? undefined : ignoreAdvice(open)}
@@ -40,17 +44,19 @@ async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<stri
   return new Map(answers.flat().map(([keysFile, path]) => [keysFile, trackedError(path)]))
 }
 
-/** Keys files that git doesn't ignore, or wouldn't ignore a backup of. */
+/** Keys files that git doesn't ignore, or wouldn't ignore a backup of: a run that writes nothing makes none. */
 async function unignoredAmong(
   placed: Placed,
   isMeant: (keysFile: string) => boolean,
+  {verify}: Pick<Mode, 'verify'>,
   git: Git,
 ): Promise<readonly string[]> {
   const answers = await inTurns([...placed], async ([repository, keysFiles]) => {
     if (repository === undefined) return []
     const asked = keysFiles.filter(isMeant)
-    const ignored = await git.ignored(repository, asked.flatMap(withBackup))
-    return asked.filter((keysFile) => withBackup(keysFile).some((path) => !ignored.has(path)))
+    const filesOf = (keysFile: string): readonly string[] => (verify ? [keysFile] : withBackup(keysFile))
+    const ignored = await git.ignored(repository, asked.flatMap(filesOf), {mayBeThere: verify})
+    return asked.filter((keysFile) => filesOf(keysFile).some((path) => !ignored.has(path)))
   })
   return answers.flat()
 }

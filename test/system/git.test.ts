@@ -216,6 +216,35 @@ it('asks one child for tracked keys files and env files, and one more for keys f
   expect(calls()).toHaveLength(2)
 })
 
+it('C130 knows of files that are there what git has listed, and asks it for the others alone', async () => {
+  const names = ['a/.env.keys', 'b/.env.keys', 'c/.env.keys', 'd/.env.keys', 'e/.env.keys', 'f/app.keys', 'g/app.keys']
+  const workspace = makeWorkspace({
+    '.gitignore': 'a/\n/b/.env.keys\n/d/.env.keys\nf/*\n',
+    ...Object.fromEntries(names.filter((name) => !name.startsWith('d')).map((name) => [name, ''])),
+  })
+  workspace.git('add', '--force', 'b/.env.keys')
+  const {calls, ...env} = recordingGit(workspace)
+  const ignored = async (mayBeThere: boolean, some: readonly string[]): Promise<readonly string[]> => {
+    const options = {env, mayBeThere, listings: new Map()}
+    const paths = some.map((name) => workspace.path(name))
+    return [...(await ignoredFiles(workspace.root, paths, options))].map((path) =>
+      path.slice(workspace.root.length + 1),
+    )
+  }
+  const listable = ['a/.env.keys', 'b/.env.keys', 'c/.env.keys', 'e/.env.keys']
+  workspace.write('h/.env.keys.backup.20261121_093005', '')
+  expect(await ignored(true, [...listable, 'h/.env.keys'])).toEqual(['a/.env.keys'])
+  expect(calls().map((call) => /ls-files|check-ignore/.exec(call)?.[0])).toEqual(['ls-files'])
+  expect(await ignored(true, names)).toEqual(['a/.env.keys', 'd/.env.keys', 'f/app.keys'])
+  expect(await ignored(false, names)).toEqual(['a/.env.keys', 'd/.env.keys', 'f/app.keys'])
+  expect(calls().map((call) => /ls-files|check-ignore/.exec(call)?.[0])).toEqual([
+    'ls-files',
+    'ls-files',
+    'check-ignore',
+    'check-ignore',
+  ])
+})
+
 it('reads by itself when git refuses the checkout', async () => {
   const workspace = makeWorkspace({'.gitignore': '.env.keys\n', '.env': ''})
   workspace.git('add', '.env')

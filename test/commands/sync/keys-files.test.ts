@@ -193,6 +193,20 @@ describe('git', () => {
     expect(run.stderr).toContain('add this line to .gitignore: .env.keys*')
   })
 
+  it('C130 hears of backups from a verify once there is one: it makes none', async () => {
+    const {sync, workspace} = await makeUsualProject({ignore: '.env.keys\n', local: (key) => production(key)})
+    expect((await sync(['--verify'])).stderr).not.toContain('ignored by git')
+    workspace.write('svc/.env.keys.backup.20260101_000000', '')
+    const run = await sync(['--verify'])
+    expect(run.code).toBe(0)
+    expect(run.stderr).toContain('add this line to .gitignore: .env.keys*')
+  })
+
+  it('C130 is told by a verify before there is a keys file', async () => {
+    const {sync} = await makeUsualProject({ignore: 'node_modules\n'})
+    expect((await sync(['--verify'])).stderr).toContain('add this line to .gitignore: .env.keys*')
+  })
+
   it('C130 is told to ignore the keys file, once', async () => {
     const key = plantKey()
     const {sync} = await makeProject({

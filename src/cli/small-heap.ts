@@ -1,5 +1,3 @@
-import {setFlagsFromString} from 'node:v8'
-
 /**
  * From here on a configuration is large: a thousand mappings have some 100 KB. In characters of its file, in mappings, and in
  * names of files and folders that its patterns are held against.
@@ -32,5 +30,7 @@ export function keepHeapSmall({characters = 0, mappings = 0, names = 0}: Partial
   if (characters < large.characters && mappings < large.mappings && names < large.names) return
   const major = Number.parseInt(process.versions.node, 10)
   if (major < oldest || major > newest) return
+  // Loaded here: few configurations are large, and it takes half a millisecond.
+  const {setFlagsFromString} = process.getBuiltinModule('node:v8')
   for (const flag of flags) setFlagsFromString(flag)
 }

@@ -81,7 +81,7 @@ export abstract class BaseCommand extends Command {
     const result = await this.execute()
     process.exitCode = exitCodeOf(result.reason, this.#has('--detailed-exitcode'))
     if (this.jsonEnabled()) return this.#writeDocument({exitReason: result.reason, ...result.document})
-    for (const output of await result.outputs(this.style())) write(output)
+    for (const output of result.outputs(this.style())) write(output)
     this.#sayHowManyMore()
   }
 

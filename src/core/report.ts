@@ -21,7 +21,7 @@ export type Result = {
   readonly reason: ExitReason
   /** The command's own part of the `--json` document. */
   readonly document: Readonly<Record<string, unknown>>
-  readonly outputs: (style: Style) => Promise<readonly Output[]> | readonly Output[]
+  readonly outputs: (style: Style) => readonly Output[]
 }
 
 /** The order in which reasons win when several apply. Source: docs/exit-codes.md. */

@@ -1,5 +1,7 @@
 import {basename} from 'node:path'
 
+import boxen from 'boxen'
+
 import {EnvdriftError} from '../core/errors.ts'
 import {writtenName} from '../core/mapping.ts'
 import {exitReasonOf, type DecryptionResult, type Outcome, type SchemaResult, type SyncReport} from '../core/outcome.ts'
@@ -19,10 +21,10 @@ export const syncResult = (report: SyncReport): Result => ({
   get document() {
     return document(report)
   },
-  outputs: async (style) => [
+  outputs: (style) => [
     ...sharedErrors(report, style),
     ...rows(report, style),
-    ...(style.quiet ? [] : [await summary(report, style)]),
+    ...(style.quiet ? [] : [summary(report, style)]),
     ...coverageWarnings(report, style),
   ],
 })
@@ -188,7 +190,7 @@ function verboseLines({mapping, warning}: Outcome, {cwd}: Style): readonly strin
 }
 
 /** The panel of the original, 40 columns wide: within what the narrowest terminal shows. */
-async function summary(report: SyncReport, style: Style): Promise<Output> {
+function summary(report: SyncReport, style: Style): Output {
   const {outcomes, checkDecryption, coverage} = report
   const counts = countsOf(outcomes)
   const lines = [
@@ -203,7 +205,6 @@ async function summary(report: SyncReport, style: Style): Promise<Output> {
       ? ['', 'Schema Validation:', `  Valid: ${counts.valid}`, `  Invalid: ${counts.invalid}`]
       : []),
   ]
-  const {default: boxen} = await import('boxen')
   const panel = boxen(lines.join('\n'), {
     title: 'Sync Summary',
     titleAlignment: 'center',

@@ -39,9 +39,12 @@ const failed = (code: ErrorCode, more: Partial<Mapping> = {}): Outcome => ({
   error: new EnvdriftError(code, `It is ${code}`, {suggestions: ['Look.']}),
 })
 
-async function printed(report: SyncReport, quiet = false): Promise<string> {
+function printed(report: SyncReport, quiet = false): string {
   const style = {color: false, width: Infinity, quiet, verbose: true, cwd: '/repo'}
-  return (await syncResult(report).outputs(style)).map(({text}) => text).join('')
+  return syncResult(report)
+    .outputs(style)
+    .map(({text}) => text)
+    .join('')
 }
 
 describe('a row that is wrong', () => {
@@ -66,23 +69,21 @@ describe('a row that is wrong', () => {
       {status: 'created', mapping: mapping(), schema: {kind: 'violated', violations: [{name: 'A', rule: 'required'}]}},
       'error',
     ],
-  ])('is no success, and not quiet: %s', async (_, outcome, reason) => {
+  ])('is no success, and not quiet: %s', (_, outcome, reason) => {
     const report = reportOf([outcome, {status: 'created', mapping: mapping()}])
     const result = syncResult(report)
     expect(result.reason).toBe(reason)
     expect(result.document).toMatchObject({ok: false})
-    expect(await printed(report)).toContain('1 of 2 services failed')
-    expect(await printed(report, true)).toMatch(/^ {2}[x+-] svc/)
+    expect(printed(report)).toContain('1 of 2 services failed')
+    expect(printed(report, true)).toMatch(/^ {2}[x+-] svc/)
   })
 })
 
-it('says of a run that only looked what it says, and of one that wrote what it did', async () => {
-  expect(
-    await printed(reportOf([{status: 'skipped', mapping: mapping(), reason: {kind: 'in-sync'}}], 'verify')),
-  ).toContain('All services are in sync')
-  expect(await printed(reportOf([{status: 'created', mapping: mapping()}]))).toContain(
-    'All services synced successfully',
+it('says of a run that only looked what it says, and of one that wrote what it did', () => {
+  expect(printed(reportOf([{status: 'skipped', mapping: mapping(), reason: {kind: 'in-sync'}}], 'verify'))).toContain(
+    'All services are in sync',
   )
+  expect(printed(reportOf([{status: 'created', mapping: mapping()}]))).toContain('All services synced successfully')
 })
 
 it('counts a declined key as skipped, and says so in the document', () => {
@@ -93,14 +94,14 @@ it('counts a declined key as skipped, and says so in the document', () => {
   })
 })
 
-it('explains the trouble of each vault, though it be of one kind', async () => {
-  const text = await printed(
+it('explains the trouble of each vault, though it be of one kind', () => {
+  const text = printed(
     reportOf(['one', 'two'].map((vault) => failed('NOT_LOGGED_IN', {ref: {vault, name: 'myapp-key'}}))),
   )
   expect(text.match(/\[ERROR\]/g)).toHaveLength(2)
 })
 
-it('C133 shows every name that others choose on one line, in rows and in their documents', async () => {
+it('C133 shows every name that others choose on one line, in rows and in their documents', () => {
   const names = {folderPath: nasty, ref: {vault: nasty, name: nasty}, environment: nasty, envFile: `/repo/${nasty}`}
   const error = new EnvdriftError('DIFFERS', nasty, {suggestions: [nasty]})
   const report = reportOf([
@@ -126,18 +127,18 @@ it('C133 shows every name that others choose on one line, in rows and in their d
       vault: {fingerprint: '02', version: nasty},
     },
   ])
-  const text = await printed(report)
+  const text = printed(report)
   expect(text).toContain(String.raw`a\n:\:error:\:b\x1b[2J#\#vso[x]`)
   // eslint-disable-next-line no-control-regex
   expect(text).not.toMatch(/::error|\u001B|##vso\[/)
 })
 
-it.each([true, false])('says in words what is not covered (required: %s)', async (required) => {
+it.each([true, false])('says in words what is not covered (required: %s)', (required) => {
   const report = {
     ...reportOf([{status: 'created', mapping: mapping()}]),
     coverage: {total: 2, uncovered: [nasty], required},
   }
-  const text = await printed(report)
+  const text = printed(report)
   expect(text).toContain(required ? 'Not every encrypted env file is covered' : 'All services synced successfully')
   expect(text).toContain('1 of 2 encrypted env files are covered')
   expect(text).toContain(String.raw`${required ? '[ERROR]' : '[WARN]'} a\n:\:error:\:b\x1b[2J#\#vso[x] is encrypted`)

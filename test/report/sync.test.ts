@@ -62,15 +62,15 @@ const report = (parts: Partial<SyncReport> = {}): SyncReport => ({
 
 const style: Style = {color: false, width: Infinity, quiet: false, verbose: false, cwd: '/repo'}
 
-async function printed(of: SyncReport, how: Partial<Style> = {}): Promise<{stdout: string; stderr: string}> {
-  const outputs = await syncResult(of).outputs({...style, ...how})
+function printed(of: SyncReport, how: Partial<Style> = {}): {stdout: string; stderr: string} {
+  const outputs = syncResult(of).outputs({...style, ...how})
   const text = (to: string): string => outputs.flatMap((output) => (output.to === to ? [output.text] : [])).join('')
   return {stdout: text('stdout'), stderr: text('stderr')}
 }
 
 describe('what sync prints', () => {
-  it('is what the original document shows', async () => {
-    const {stdout, stderr} = await printed(report({checkDecryption: true}))
+  it('is what the original document shows', () => {
+    const {stdout, stderr} = printed(report({checkDecryption: true}))
     expect(stderr).toBe('')
     expect(stdout).toBe(`  + services/myapp - created
     Decryption: PASSED
@@ -94,8 +94,8 @@ All services synced successfully
 `)
   })
 
-  it('says in each row which vault it is about when there are several', async () => {
-    const {stdout} = await printed(
+  it('says in each row which vault it is about when there are several', () => {
+    const {stdout} = printed(
       report({
         outcomes: [
           {status: 'created', mapping: mapping('one', {ref: {vault: 'aws-eu', name: 'team/app', field: 'auth'}})},
@@ -114,8 +114,8 @@ All services synced successfully
     ])
   })
 
-  it('shows a mismatch with two fingerprints and what to do', async () => {
-    const {stdout} = await printed(report({outcomes: [broken], mode: 'verify'}))
+  it('shows a mismatch with two fingerprints and what to do', () => {
+    const {stdout} = printed(report({outcomes: [broken], mode: 'verify'}))
     expect(stdout).toBe(`  x services/broken - error
     Error: Value mismatch detected: DOTENV_PRIVATE_KEY_PRODUCTION differs from myapp-key in the vault
     Local:  03ab12cd34…
@@ -133,7 +133,7 @@ All services synced successfully
 `)
   })
 
-  it('has no line over 40 columns on a narrow terminal, but for paths', async () => {
+  it('has no line over 40 columns on a narrow terminal, but for paths', () => {
     const long = 'services/a-service-whose-name-is-longer-than-the-terminal'
     const all = report({
       checkDecryption: true,
@@ -149,41 +149,41 @@ All services synced successfully
         },
       ],
     })
-    const {stdout, stderr} = await printed(all, {width: 40, verbose: true})
+    const {stdout, stderr} = printed(all, {width: 40, verbose: true})
     const tooLong = (stdout + stderr).split('\n').filter((line) => Array.from(line).length > 40)
     expect(tooLong.filter((line) => !/^\s*(?:[+~=x-] )?(?:services\/\S+|\S+\/\S+)$/.test(line))).toEqual([])
     expect(stdout).toContain(`  + ${long}\n    - created\n`)
   })
 
-  it('is coloured only on request, and the same text', async () => {
-    const plain = await printed(report({outcomes: [...outcomes, broken]}))
-    const colored = await printed(report({outcomes: [...outcomes, broken]}), {color: true})
+  it('is coloured only on request, and the same text', () => {
+    const plain = printed(report({outcomes: [...outcomes, broken]}))
+    const colored = printed(report({outcomes: [...outcomes, broken]}), {color: true})
     // eslint-disable-next-line no-control-regex
     expect(colored.stdout.replaceAll(/\u001B\[\d+m/g, '')).toBe(plain.stdout)
     expect(colored.stdout).toContain('\u001B[31mx\u001B[39m services/broken')
   })
 
-  it('says once what a whole vault’s rows have in common', async () => {
+  it('says once what a whole vault’s rows have in common', () => {
     const error = new EnvdriftError('NOT_LOGGED_IN', 'Nobody is logged in', {suggestions: ['Log in.']})
     const lost = ['one', 'two'].map((name): Outcome => ({status: 'error', mapping: mapping(name), error}))
-    const {stdout, stderr} = await printed(report({outcomes: lost}))
+    const {stdout, stderr} = printed(report({outcomes: lost}))
     expect(stderr).toBe('[ERROR] Nobody is logged in\n  → Log in.\n')
     expect(stdout.match(/ {4}Error: NOT_LOGGED_IN, explained above \(on stderr\)\n/g)).toHaveLength(2)
     expect(stdout).not.toMatch(/Nobody is logged in|→/)
   })
 
-  it('says in full what another row of the same vault was told otherwise', async () => {
+  it('says in full what another row of the same vault was told otherwise', () => {
     const lost = ['one', 'two'].map((name): Outcome => {
       const error = new EnvdriftError('TIMEOUT', `No answer for ${name}`, {suggestions: ['Wait.']})
       return {status: 'error', mapping: mapping(name), error}
     })
-    const {stdout, stderr} = await printed(report({outcomes: lost}))
+    const {stdout, stderr} = printed(report({outcomes: lost}))
     expect(stderr).toBe('[ERROR] No answer for one\n  → Wait.\n')
     expect(stdout).toContain('    Error: No answer for two\n    → Wait.\n')
     expect(stdout).not.toContain('No answer for one')
   })
 
-  it('does not drown people in what a pull request can make long', async () => {
+  it('does not drown people in what a pull request can make long', () => {
     const name = 'n'.repeat(5_000_000)
     const many = Array.from({length: 30_000}, (_, n) => `NAME_${n}`)
     const error = new EnvdriftError('NOT_IN_VAULT', `No ${name}`, {suggestions: [`Store ${name}.`]})
@@ -201,7 +201,7 @@ All services synced successfully
       ],
       coverage: {total: 30_001, uncovered: many, required: true},
     })
-    const {stdout, stderr} = await printed(of, {verbose: true})
+    const {stdout, stderr} = printed(of, {verbose: true})
     expect(stdout.length + stderr.length).toBeLessThan(60_000)
     expect(stdout).toContain('and 29950 more')
     expect(stderr).toContain('and 29950 more encrypted env files that no mapping names')
@@ -211,10 +211,8 @@ All services synced successfully
     expect(rows[1]!.schema!.violations).toHaveLength(30_000)
   })
 
-  it('C133 shows names on one line, and no command of a CI system', async () => {
-    const {stdout} = await printed(
-      report({outcomes: [{status: 'created', mapping: mapping('a\n::error::b\u001B[2J')}]}),
-    )
+  it('C133 shows names on one line, and no command of a CI system', () => {
+    const {stdout} = printed(report({outcomes: [{status: 'created', mapping: mapping('a\n::error::b\u001B[2J')}]}))
     expect(stdout.split('\n')[0]).toBe(String.raw`  + a\n:\:error:\:b\x1b[2J - created`)
   })
 })
@@ -227,23 +225,21 @@ it('C133 shows names in the document as harmless as in the rows', () => {
   expect(JSON.stringify(syncResult(of).document)).not.toContain('##vso[')
 })
 
-it('prints nothing that is as long as a private key, whoever said it', async () => {
+it('prints nothing that is as long as a private key, whoever said it', () => {
   const quoted = 'ab'.repeat(32)
   const error = new EnvdriftError('BAD_REQUEST', `The service said: "${quoted}" is no name`, {suggestions: ['Look.']})
   const of = report({outcomes: [{status: 'error', mapping: mapping('svc'), error}]})
-  expect((await printed(of)).stdout).toContain('The service said: "(64 hex digits)" is no name')
+  expect(printed(of).stdout).toContain('The service said: "(64 hex digits)" is no name')
   expect(JSON.stringify(syncResult(of).document)).not.toContain(quoted)
 })
 
-it('says "all" only of what was compared', async () => {
+it('says "all" only of what was compared', () => {
   const declined: Outcome = {status: 'skipped', mapping: mapping('x'), reason: {kind: 'declined'}}
-  expect((await printed(report({outcomes: [...outcomes, declined]}))).stdout).toContain(
+  expect(printed(report({outcomes: [...outcomes, declined]})).stdout).toContain(
     '3 of 4 services in sync, 1 left alone\n',
   )
   const sops: Outcome = {status: 'skipped', mapping: mapping('x'), reason: {kind: 'sops'}}
-  expect((await printed(report({mode: 'verify', outcomes: [sops]}))).stdout).toContain(
-    '0 of 1 service in sync, 1 left alone\n',
-  )
+  expect(printed(report({mode: 'verify', outcomes: [sops]})).stdout).toContain('0 of 1 service in sync, 1 left alone\n')
 })
 
 describe('the reason for the exit', () => {

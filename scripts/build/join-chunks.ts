@@ -8,11 +8,14 @@ import {withoutFacades} from './without-facades.ts'
 /** Entry points, as their sources are named in a metafile, that are loaded one after the other. */
 type LoadedTogether = readonly string[]
 
-/** What every one of these ways loads becomes one file of that name. */
+/** What every one of these ways loads becomes one file of that name; with little that only some of them load. */
 type Stage = {readonly name: string; readonly ways: readonly LoadedTogether[]}
 
 /** What runs load: each of the first, one after the other, then that of one of several. */
 export type Stages = {readonly always: readonly Stage[]; readonly either: readonly Stage[]}
+
+/** Node reads and compiles more than this in the time that it takes to find a file. */
+const littleBytes = 2048
 
 /**
  * Join the chunks that are always loaded together, and write everything. Node takes half a millisecond for each module that
@@ -80,17 +83,37 @@ function homesOf(outputs: Outputs, {always, either}: Stages): Homes {
       }),
     )
   const homes = new Map(Object.keys(outputs).map((chunk) => [chunk, chunk]))
-  for (const stage of [...always, ...either]) {
+  const take = (stage: Stage, chunks: readonly string[]): void => {
+    for (const chunk of chunks) homes.set(chunk, posix.join(posix.dirname(chunk), `${stage.name}.js`))
+  }
+  const freeChunks = (): readonly string[] =>
+    Object.keys(outputs).filter((chunk) => homes.get(chunk) === chunk && outputs[chunk]!.entryPoint === undefined)
+
+  for (const stage of always) {
     const loaded = stage.ways.map(loadedBy)
-    const others = either.includes(stage)
-      ? either.flatMap(({ways}) => ways).filter((way) => !stage.ways.includes(way))
-      : []
+    take(
+      stage,
+      freeChunks().filter((chunk) => loaded.every((set) => set.has(chunk))),
+    )
+    // What it needs in turn must not be loaded by more ways than before.
+    const isLittle = (chunk: string): boolean =>
+      outputs[chunk]!.bytes <= littleBytes &&
+      [...closureOf(outputs, [chunk])].every((needed) => needed === chunk || homes.get(needed) !== needed)
+    take(
+      stage,
+      freeChunks().filter((chunk) => isLittle(chunk) && loaded.filter((set) => set.has(chunk)).length > 1),
+    )
+  }
+  for (const stage of either) {
+    const loaded = stage.ways.map(loadedBy)
+    const others = either.flatMap(({ways}) => ways).filter((way) => !stage.ways.includes(way))
     const loadedElsewhere = others.map(loadedBy)
-    for (const [chunk, {entryPoint}] of Object.entries(outputs)) {
-      const isTaken = entryPoint !== undefined || homes.get(chunk) !== chunk
-      if (isTaken || !loaded.every((set) => set.has(chunk)) || loadedElsewhere.some((set) => set.has(chunk))) continue
-      homes.set(chunk, posix.join(posix.dirname(chunk), `${stage.name}.js`))
-    }
+    take(
+      stage,
+      freeChunks().filter(
+        (chunk) => loaded.every((set) => set.has(chunk)) && !loadedElsewhere.some((set) => set.has(chunk)),
+      ),
+    )
   }
   return homes
 }

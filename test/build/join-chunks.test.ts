@@ -54,18 +54,46 @@ const twoWays = {
   'a/own.js': `export const own = 'own'`,
 }
 
+/** More than is taken along for nothing. */
+const much = `export const much = () => '${'x'.repeat(3000)}'.length`
+
 it('gives one file to what is always loaded together, though two parts of it mean different things by one name', async () => {
-  const {run, chunks, metafile} = await joined(twoWays, {
-    always: [
-      {name: 'all', ways: [['main.js'], ['a.js'], ['b.js']]},
-      {name: 'ways', ways: [['a.js'], ['b.js']]},
-    ],
-    either: [],
-  })
+  const {run, chunks, metafile} = await joined(
+    {...twoWays, 'of-two.js': `${much}; export const name = 'of two'.slice(0, much())`},
+    {
+      always: [
+        {name: 'all', ways: [['main.js'], ['a.js'], ['b.js']]},
+        {name: 'ways', ways: [['a.js'], ['b.js']]},
+      ],
+      either: [],
+    },
+  )
   expect(run('a')).toBe('both both,of two,own,a\n')
   expect(run('b')).toBe('both both,of two,b\n')
   expect(chunks.filter((name) => !/^[ab]-/.test(name)).toSorted()).toEqual(['all.js', 'ways.js'])
   expect(Object.keys(metafile.outputs['out/chunks/ways.js']!.inputs)).toEqual(['of-two.js'])
+})
+
+it.each([
+  ['little', `export const name = 'of two'`, true],
+  ['much', `${much}; export const name = 'of two'.slice(0, much())`, false],
+  ['little that needs much', `import {much} from './much.js'; export const name = 'of two'.slice(0, much())`, false],
+])('takes along what not all ways need, if it is %s', async (_, ofTwo, isTaken) => {
+  const files = {
+    'main.js': `const way = {a: () => import('./a.js'), b: () => import('./b.js'), c: () => import('./c.js'), much: () => import('./much.js')}; const {say} = await way[process.argv[2]](); console.log(say())`,
+    'a.js': `import {name} from './of-two.js'; export const say = () => name + ' for a'`,
+    'b.js': `import {name} from './of-two.js'; export const say = () => name + ' for b'`,
+    'c.js': `export const say = () => 'c'`,
+    'of-two.js': ofTwo,
+    'much.js': much,
+  }
+  const {run, metafile} = await joined(files, {
+    always: [{name: 'ways', ways: [['a.js'], ['b.js'], ['c.js']]}],
+    either: [],
+  })
+  expect([run('a'), run('b'), run('c')]).toEqual(['of two for a\n', 'of two for b\n', 'c\n'])
+  const [home] = Object.entries(metafile.outputs).find(([, {inputs}]) => 'of-two.js' in inputs)!
+  expect(home === 'out/chunks/ways.js').toBe(isTaken)
 })
 
 it('puts several chunks into one file, under names of their own', async () => {

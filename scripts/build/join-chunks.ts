@@ -3,6 +3,7 @@ import {dirname, join, posix} from 'node:path'
 
 import {build, transform, type BuildOptions, type Metafile, type OutputFile, type Plugin} from 'esbuild'
 
+import {compiledAtOnce} from './compiled-at-once.ts'
 import {withoutFacades} from './without-facades.ts'
 
 /** Entry points, as their sources are named in a metafile, that are loaded one after the other. */
@@ -52,7 +53,7 @@ export async function joinChunks(
         stdin: {contents, sourcefile: home, resolveDir: options.absWorkingDir},
         plugins: [linked(home, outputs, homes, (chunk) => texts.get(join(options.absWorkingDir, chunk))!)],
       })
-      const text = withoutFacades(outputFiles[0]!.text)
+      const text = compiledAtOnce(withoutFacades(outputFiles[0]!.text))
       // Says whether it is a module that Node can load, names declared twice included.
       await transform(text, {format: 'esm', logLevel: 'silent'})
       const path = join(options.absWorkingDir, home)

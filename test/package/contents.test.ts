@@ -1,6 +1,6 @@
 import {readdirSync, readFileSync, statSync} from 'node:fs'
 import {createRequire} from 'node:module'
-import {dirname, join} from 'node:path'
+import {dirname, join, posix} from 'node:path'
 import {pathToFileURL} from 'node:url'
 
 import {Ajv, type AnySchema} from 'ajv'
@@ -67,6 +67,21 @@ describe('the package', () => {
     expect(bundled.toSorted()).toEqual(Object.keys(rebuilt).toSorted())
     const different = bundled.filter((file) => !readFileSync(join(installed, 'dist', file)).equals(rebuilt[file]!))
     expect(different).toEqual([])
+  })
+
+  it('has no files that import one another: functions are there once their file has run, and not before', () => {
+    const bundled = Object.keys(rebuilt)
+    const needed = new Map(
+      bundled.map((file) => {
+        const imports = rebuilt[file]!.toString('utf8').matchAll(/\b(?:import|from)"(\.[^"]+)"/g)
+        return [file, [...imports].map(([, path]) => posix.join(posix.dirname(file), path!))]
+      }),
+    )
+    expect(needed.get('start.js')).toContain('chunks/common.js')
+    const settled = new Set<string>()
+    for (const _ of bundled)
+      for (const file of bundled) if (needed.get(file)!.every((path) => settled.has(path))) settled.add(file)
+    expect(bundled.filter((file) => !settled.has(file))).toEqual([])
   })
 
   it('keeps the names of functions, for stack traces', async () => {

@@ -78,34 +78,24 @@ export async function bundleEntries(
 
 const aws = 'src/providers/aws/index.ts'
 const awsSsm = 'src/providers/aws-ssm/index.ts'
-const azure = [
-  'src/providers/azure/index.ts',
-  'node_modules/@azure/core-rest-pipeline/dist/esm/index.js',
-  'node_modules/@azure/identity/dist/esm/index.js',
-  'node_modules/@azure/keyvault-secrets/dist/esm/index.js',
-  'node_modules/@azure/logger/dist/esm/index.js',
-]
-const gcp = [
-  'src/providers/gcp/index.ts',
-  'node_modules/@google-cloud/secret-manager/build/src/index.js',
-  'node_modules/google-gax/build/src/index.js',
-]
-const hashicorp = ['src/providers/hashicorp/index.ts', 'node_modules/node-vault/src/index.js']
-const local = ['src/providers/local/index.ts']
-const providers = [[aws], [awsSsm], azure, gcp, hashicorp, local]
+const azure = 'src/providers/azure/index.ts'
+const gcp = 'src/providers/gcp/index.ts'
+const hashicorp = 'src/providers/hashicorp/index.ts'
+const local = 'src/providers/local/index.ts'
+const providers = [aws, awsSsm, azure, gcp, hashicorp, local]
 
 /** What a run loads, in order: what every sync needs, whatever its vault, then one provider with its SDK. */
 const stages: Stages = {
   always: [
     {name: 'common', ways: [['src/cli/start.ts']]},
-    {name: 'program', ways: providers.map((provider) => ['src/cli/main.ts', 'src/commands/sync.ts', ...provider])},
+    {name: 'program', ways: providers.map((provider) => ['src/cli/main.ts', 'src/commands/sync.ts', provider])},
   ],
   either: [
     {name: 'aws', ways: [[aws], [awsSsm]]},
-    {name: 'azure', ways: [azure]},
-    {name: 'gcp', ways: [gcp]},
-    {name: 'hashicorp', ways: [hashicorp]},
-    {name: 'local', ways: [local]},
+    {name: 'azure', ways: [[azure]]},
+    {name: 'gcp', ways: [[gcp]]},
+    {name: 'hashicorp', ways: [[hashicorp]]},
+    {name: 'local', ways: [[local]]},
   ],
 }
 

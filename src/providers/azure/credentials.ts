@@ -1,5 +1,19 @@
-import type * as identity from '@azure/identity'
-import type {DefaultAzureCredentialOptions, TokenCredential} from '@azure/identity'
+import {
+  AzureCliCredential,
+  AzureDeveloperCliCredential,
+  AzurePowerShellCredential,
+  ChainedTokenCredential,
+  ClientAssertionCredential,
+  ClientCertificateCredential,
+  ClientSecretCredential,
+  CredentialUnavailableError,
+  EnvironmentCredential,
+  InteractiveBrowserCredential,
+  ManagedIdentityCredential,
+  WorkloadIdentityCredential,
+  type DefaultAzureCredentialOptions,
+  type TokenCredential,
+} from '@azure/identity'
 
 import type {Env} from '../../core/provider-spec.ts'
 import type {CredentialName} from './credential-names.ts'
@@ -19,23 +33,6 @@ export type Account = {
   readonly jobToken: () => Promise<string>
 }
 
-/** The parts of @azure/identity that are used here. */
-export type IdentitySdk = Pick<
-  typeof identity,
-  | 'AzureCliCredential'
-  | 'AzureDeveloperCliCredential'
-  | 'AzurePowerShellCredential'
-  | 'ChainedTokenCredential'
-  | 'ClientAssertionCredential'
-  | 'ClientCertificateCredential'
-  | 'ClientSecretCredential'
-  | 'CredentialUnavailableError'
-  | 'EnvironmentCredential'
-  | 'InteractiveBrowserCredential'
-  | 'ManagedIdentityCredential'
-  | 'WorkloadIdentityCredential'
->
-
 /** One way to log in. What `whoami` calls it needs the variables, too. */
 export type Given = {
   readonly name: CredentialName
@@ -52,7 +49,6 @@ export type Given = {
  */
 export function credentialOf(
   names: readonly CredentialName[],
-  sdk: IdentitySdk,
   options: CredentialOptions,
   account: Account,
   onToken: (given: Given) => void,
@@ -65,7 +61,7 @@ export function credentialOf(
     return {
       getToken: async (scopes, tokenOptions) => {
         try {
-          made ??= credentialNamed(given.variant ?? name, sdk, options, account, isAlone)
+          made ??= credentialNamed(given.variant ?? name, options, account, isAlone)
           const token = await made.getToken(scopes, tokenOptions)
           if (token !== null) onToken(given)
           return token
@@ -77,12 +73,12 @@ export function credentialOf(
           }
           if (made !== undefined) throw cause
           // A variable or a file that it needs is missing: for the SDK's chain that is a reason to try the next one.
-          throw new sdk.CredentialUnavailableError(`${name} can't be used here`, {cause})
+          throw new CredentialUnavailableError(`${name} can't be used here`, {cause})
         }
       },
     }
   })
-  return isAlone ? sources[0]! : new sdk.ChainedTokenCredential(...sources)
+  return isAlone ? sources[0]! : new ChainedTokenCredential(...sources)
 }
 
 /** EnvironmentCredential knows no other account than that of its own variables, so we look at them in its place. */
@@ -104,7 +100,6 @@ const proofs: Readonly<Partial<Record<CredentialName, readonly string[]>>> = {
 /** @throws when the SDK, or what it has to be given, lacks something. */
 function credentialNamed(
   name: CredentialName,
-  sdk: IdentitySdk,
   options: CredentialOptions,
   {tenantId, clientId, env, jobToken}: Account,
   isAlone: boolean,
@@ -125,17 +120,12 @@ function credentialNamed(
   }
   switch (name) {
     case 'environment':
-      return new sdk.EnvironmentCredential(application)
+      return new EnvironmentCredential(application)
     case 'client-secret':
-      return new sdk.ClientSecretCredential(
-        needed(tenant),
-        needed(client),
-        needed(env['AZURE_CLIENT_SECRET']),
-        application,
-      )
+      return new ClientSecretCredential(needed(tenant), needed(client), needed(env['AZURE_CLIENT_SECRET']), application)
     case 'client-certificate': {
       const certificatePassword = env['AZURE_CLIENT_CERTIFICATE_PASSWORD']
-      return new sdk.ClientCertificateCredential(
+      return new ClientCertificateCredential(
         needed(tenant),
         needed(client),
         {
@@ -149,17 +139,17 @@ function credentialNamed(
       )
     }
     case 'workload-identity':
-      return new sdk.WorkloadIdentityCredential({
+      return new WorkloadIdentityCredential({
         ...options,
         tenantId: needed(tenant),
         clientId: needed(client),
         tokenFilePath: needed(env['AZURE_FEDERATED_TOKEN_FILE']),
       })
     case 'github-oidc':
-      return new sdk.ClientAssertionCredential(needed(tenant), needed(client), jobToken, application)
+      return new ClientAssertionCredential(needed(tenant), needed(client), jobToken, application)
     case 'managed-identity':
       return withoutTokenFile(
-        new sdk.ManagedIdentityCredential({
+        new ManagedIdentityCredential({
           ...options,
           ...(client && {clientId: client}),
           // DefaultAzureCredential's own option: in a chain, a metadata address that is silent for a second is none.
@@ -167,13 +157,13 @@ function credentialNamed(
         }),
       )
     case 'azure-cli':
-      return new sdk.AzureCliCredential(ofPerson)
+      return new AzureCliCredential(ofPerson)
     case 'azure-powershell':
-      return new sdk.AzurePowerShellCredential(ofPerson)
+      return new AzurePowerShellCredential(ofPerson)
     case 'azure-developer-cli':
-      return new sdk.AzureDeveloperCliCredential(ofPerson)
+      return new AzureDeveloperCliCredential(ofPerson)
     case 'browser':
-      return new sdk.InteractiveBrowserCredential({...ofPerson, ...(clientId !== undefined && {clientId})})
+      return new InteractiveBrowserCredential({...ofPerson, ...(clientId !== undefined && {clientId})})
   }
 }
 

@@ -1,3 +1,7 @@
+import {createDefaultHttpClient} from '@azure/core-rest-pipeline'
+import {SecretClient} from '@azure/keyvault-secrets'
+import {setLogLevel} from '@azure/logger'
+
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
 import type {Host, Settings} from '../../core/provider-spec.ts'
@@ -25,7 +29,9 @@ export const provider: ProviderDefinition = {connect}
 type Found = {readonly value: Secret; readonly version: Version}
 
 async function connect({settings}: {readonly settings: Settings}, host: Host): Promise<Provider> {
-  const sdk = await loadSdk(host)
+  // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off.
+  setLogLevel()
+  const tunnels = keepTunnels(wholeAnswers(createDefaultHttpClient()), {maxSockets: host.maxInFlight})
   // spec.resolve lets nothing else through.
   const {origin, hostname} = new URL(settings['vault_url'] as string)
   const place = `Azure Key Vault ${origin}`
@@ -35,7 +41,7 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
 
   const userAgentPrefix = `envdrift/${host.version ?? '0'}`
 
-  const login = makeLogin(sdk, {
+  const login = makeLogin(tunnels.http, {
     place,
     cloud,
     names: credentialsToTry(
@@ -51,8 +57,8 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     interactive: host.interactive,
     warn: host.warn,
   })
-  const client = new sdk.SecretClient(origin, login.credential, {
-    httpClient: sdk.http,
+  const client = new SecretClient(origin, login.credential, {
+    httpClient: tunnels.http,
     disableChallengeResourceVerification: settings['disable_challenge_verification'] === true,
     retryOptions: {maxRetries, retryDelayInMs},
     userAgentOptions: {userAgentPrefix},
@@ -272,22 +278,9 @@ async function connect({settings}: {readonly settings: Settings}, host: Host): P
     ],
     close: async () => {
       login.close()
-      sdk.close()
+      tunnels.close()
     },
   }
 }
 
 const inBetween = ['Check vault_url, HTTPS_PROXY and NO_PROXY: something may stand in between.'] as const
-
-async function loadSdk({maxInFlight}: Host) {
-  const [{SecretClient}, identity, pipeline, {setLogLevel}] = await Promise.all([
-    import('@azure/keyvault-secrets'),
-    import('@azure/identity'),
-    import('@azure/core-rest-pipeline'),
-    import('@azure/logger'),
-  ])
-  // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off, after they were made.
-  setLogLevel()
-  const http = wholeAnswers(pipeline.createDefaultHttpClient())
-  return {SecretClient, identity, pipeline, ...keepTunnels(http, {maxSockets: maxInFlight})}
-}

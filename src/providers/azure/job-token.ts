@@ -1,11 +1,7 @@
-import type * as pipeline from '@azure/core-rest-pipeline'
-import type {HttpClient} from '@azure/core-rest-pipeline'
+import {createPipelineFromOptions, createPipelineRequest, type HttpClient} from '@azure/core-rest-pipeline'
 
 import type {Env} from '../../core/provider-spec.ts'
 import {clouds, type CloudName} from './clouds.ts'
-
-/** The parts of @azure/core-rest-pipeline that are used here. */
-export type PipelineSdk = Pick<typeof pipeline, 'createPipelineFromOptions' | 'createPipelineRequest'>
 
 /**
  * The token with which a job of GitHub Actions proves to Entra which repository and branch it runs for.
@@ -18,7 +14,6 @@ export type PipelineSdk = Pick<typeof pipeline, 'createPipelineFromOptions' | 'c
 export async function jobToken(
   env: Env,
   cloud: CloudName,
-  sdk: PipelineSdk,
   http: HttpClient,
   onAnswer: (status: number) => void,
 ): Promise<string> {
@@ -26,11 +21,11 @@ export async function jobToken(
   if (!address || !bearer) throw new TypeError('The job may not ask for a token')
   const url = new URL(address)
   url.searchParams.set('audience', clouds[cloud].federationAudience)
-  const request = sdk.createPipelineRequest({url: url.href})
+  const request = createPipelineRequest({url: url.href})
   request.headers.set('authorization', `Bearer ${bearer}`)
   request.headers.set('accept', 'application/json')
   // Redirected, the bearer would go elsewhere.
-  const way = sdk.createPipelineFromOptions({redirectOptions: {maxRetries: 0}, retryOptions: {maxRetries: 2}})
+  const way = createPipelineFromOptions({redirectOptions: {maxRetries: 0}, retryOptions: {maxRetries: 2}})
   const {status, bodyAsText} = await way.sendRequest(http, request)
   onAnswer(status)
   const value = (JSON.parse(bodyAsText ?? '') as {readonly value?: unknown} | null)?.value

@@ -7,11 +7,11 @@ import type {Identity} from '../provider.ts'
 import {retryAfterMs} from './backoff.ts'
 import type {CloudName} from './clouds.ts'
 import type {CredentialName} from './credential-names.ts'
-import {credentialOf, type Account, type Given, type IdentitySdk} from './credentials.ts'
+import {credentialOf, type Account, type Given} from './credentials.ts'
 import {entraCodes, isOfEntra} from './entra-codes.ts'
 import {troubleOf} from './errors.ts'
 import {claimsOf, identityOf, type Claims} from './identity.ts'
-import {jobToken, type PipelineSdk} from './job-token.ts'
+import {jobToken} from './job-token.ts'
 import {loginError, nobodyThere, notLoggedIn, type Exchange} from './login-errors.ts'
 
 export type Login = {
@@ -61,7 +61,7 @@ type Wanted = {readonly scopes: string | string[]; readonly options: GetTokenOpt
  * request of it passes through an HTTP client of ours, which can be ended and which remembers the codes.
  */
 export function makeLogin(
-  sdk: {readonly identity: IdentitySdk; readonly pipeline: PipelineSdk; readonly http: HttpClient},
+  transport: HttpClient,
   {
     place,
     cloud,
@@ -113,7 +113,7 @@ export function makeLogin(
       underWay.add(end)
       const signals = request.abortSignal === undefined ? [] : [request.abortSignal as AbortSignal]
       request.abortSignal = AbortSignal.any([...signals, end.signal])
-      return sdk.http.sendRequest(request).finally(() => underWay.delete(end))
+      return transport.sendRequest(request).finally(() => underWay.delete(end))
     },
   }
 
@@ -165,7 +165,6 @@ export function makeLogin(
       if (names.length === 0) throw notLoggedIn(failed(), undefined)
       credential ??= credentialOf(
         names,
-        sdk.identity,
         {
           httpClient: http,
           retryOptions: {maxRetries: 3, retryDelayInMs: 300, maxRetryDelayInMs: 2000},
@@ -178,7 +177,7 @@ export function makeLogin(
         {
           ...account,
           ...(inBrowser && {tenantId: account.tenantId ?? options?.tenantId}),
-          jobToken: () => jobToken(account.env, cloud, sdk.pipeline, mortal, (status) => (heard.job = status)),
+          jobToken: () => jobToken(account.env, cloud, mortal, (status) => (heard.job = status)),
         },
         (one) => (given = one),
         (one) => (heard.stoppedAt = one),

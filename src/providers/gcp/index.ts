@@ -1,5 +1,6 @@
-import type {SecretManagerServiceClient} from '@google-cloud/secret-manager'
-import type Gax from 'google-gax'
+// The default is what both export: they are CommonJS, and another name is not always known to be there.
+import sdk from '@google-cloud/secret-manager'
+import gax from 'google-gax'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {SecretRef} from '../../core/mapping.ts'
@@ -31,22 +32,12 @@ type Payload = {readonly bytes: Uint8Array; readonly version: Version}
 
 export const provider: ProviderDefinition = {
   async connect({settings}, host) {
-    // Their defaults are what both export: of CommonJS, other names are lost where esbuild makes a chunk of it.
-    const [{default: sdk}, {default: gax}] = await Promise.all([
-      import('@google-cloud/secret-manager'),
-      import('google-gax'),
-    ])
-    silence(gax)
-    return providerOf(settings, host, gax, sdk.SecretManagerServiceClient)
+    silence()
+    return providerOf(settings, host)
   },
 }
 
-function providerOf(
-  settings: Settings,
-  host: Host,
-  gax: typeof Gax,
-  ClientClass: typeof SecretManagerServiceClient,
-): Provider {
+function providerOf(settings: Settings, host: Host): Provider {
   const project = settings['project_id'] as string
   const location = settings['location'] as string | undefined
   const override = settings['api_endpoint'] as string | undefined
@@ -61,6 +52,7 @@ function providerOf(
     )
   }
   const place = placeOf({project, location})
+  const ClientClass = sdk.SecretManagerServiceClient
   const {call, identity, end} = connectionTo({gax, ClientClass, settings, host, endpoint, place})
 
   function nameOf(ref: SecretRef): ResourceName {
@@ -288,7 +280,7 @@ function textOf(bytes: Uint8Array): Secret | undefined {
  * Turn off what the SDK, its login library and gRPC print when GOOGLE_SDK_NODE_LOGGING, GRPC_TRACE or GRPC_VERBOSITY
  * are set: payloads, tokens and headers in clear.
  */
-function silence(gax: typeof Gax): void {
+function silence(): void {
   gax.loggingUtils.setBackend(null)
   gax.grpc.setLogVerbosity(gax.grpc.logVerbosity.NONE)
 }

@@ -1,6 +1,6 @@
 import {setTimeout as sleep} from 'node:timers/promises'
 
-import type {client as NodeVaultClient} from 'node-vault'
+import nodeVault, {type client as NodeVaultClient} from 'node-vault'
 
 import {EnvdriftError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
@@ -66,7 +66,7 @@ const perhapsDoneCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'E
  *
  * @param vault.url - without a slash at its end.
  */
-export async function makeClient(
+export function makeClient(
   vault: {
     readonly url: string
     /** Of every path, so that `/v1/team1/…` is asked for. */
@@ -80,8 +80,7 @@ export async function makeClient(
     readonly turn: Turn
   },
   http: Http,
-): Promise<Client> {
-  const {default: nodeVault} = await import('node-vault')
+): Client {
   const {url, place, retries = defaultRetries} = vault
 
   async function send({

@@ -88,10 +88,7 @@ function connect({url, isAgent, prefix, header, mount, kv, mayBeKv1, tls, login}
     const retries = retriesOf(clientVariable(env, 'MAX_RETRIES')?.text ?? '')
     const onRetry = (): void => host.warn(retryNote(place))
     const turn = takeTurns(limit)
-    const client = await makeClient(
-      {url, prefix, namespace: header, place, callTimeoutMs, retries, onRetry, turn},
-      http,
-    )
+    const client = makeClient({url, prefix, namespace: header, place, callTimeoutMs, retries, onRetry, turn}, http)
     const elsewhere = (to: URL): Http => open({maxSockets: 1, tls: {}, proxy: proxyFor(to, env, 'general')})
     const own = (settings: LoginSettings): Session =>
       ownSession(loginWith(settings, {host, place, client, elsewhere, typed}), client, {

@@ -153,11 +153,11 @@ export async function ignoredFiles(
   {mayBeThere = false, ...options}: GitOptions & {readonly mayBeThere?: boolean} = {},
 ): Promise<ReadonlySet<string>> {
   const names = await namesOf(repository, paths, options)
-  const told = mayBeThere ? await ignoredAsListed(repository, names, options) : new Map<string, boolean>()
-  const untold = [...names].flatMap(([path, name]) => (told.has(path) ? [] : [name]))
+  const told = mayBeThere ? await ignoredAsListed(repository, names, options) : undefined
+  const untold = [...names].flatMap(([path, name]) => (told?.get(path) === undefined ? [name] : []))
   const ignored = untold.length === 0 ? new Set<string>() : await askIgnored(repository, untold, options)
   const answers = new Set<string>()
-  for (const [path, name] of names) if (told.get(path) ?? ignored.has(name)) answers.add(path)
+  for (const [path, name] of names) if (told?.get(path) ?? ignored.has(name)) answers.add(path)
   return answers
 }
 
@@ -181,7 +181,7 @@ async function ignoredAsListed(
   repository: string,
   names: ReadonlyMap<string, string>,
   options: GitOptions,
-): Promise<ReadonlyMap<string, boolean>> {
+): Promise<ReadonlyMap<string, boolean | undefined>> {
   const listable = [...names].filter(([, name]) => name.includes('.env'))
   const listing = listable.length === 0 ? undefined : await listingOf(repository, options)
   if (listing === undefined) return new Map()
@@ -190,9 +190,7 @@ async function ignoredAsListed(
   const answers = await inTurns(listable, async ([path, name]) =>
     shown.has(name) ? false : (await isFileOrLink(path)) || undefined,
   )
-  return new Map(
-    listable.flatMap(([path], index) => (answers[index] === undefined ? [] : [[path, answers[index]] as const])),
-  )
+  return new Map(listable.map(([path], index) => [path, answers[index]]))
 }
 
 /**

@@ -1,5 +1,6 @@
 import type {SecretRef} from '../core/mapping.ts'
 import {shellWord} from '../core/shell-word.ts'
+import {isArn} from './aws-batch.ts'
 import type {AwsVault} from './aws-vault.ts'
 
 /** Of one service; the commands are those of AWS's CLI, without the region. */
@@ -31,7 +32,9 @@ export function awsRemedies(
   if (version !== undefined) return [`Check secret_version ${shellWord(version)}: ${cli(versions)}.`, check]
   return [
     check,
-    `Store it there: ${cli(store)}.`,
+    isArn(ref)
+      ? 'An ARN is for AWS to give: store it by its name, in the account of that ARN, and set secret_name to the name or to the ARN that AWS shows then.'
+      : `Store it there: ${cli(store)}.`,
     ...(storeValue === undefined ? [] : [`If it is there without a value: ${cli(storeValue)}.`]),
   ]
 }

@@ -61,6 +61,16 @@ describe('region', () => {
     expect(rest).toEqual([])
   })
 
+  it('C12 names no command that takes an ARN for a name', async () => {
+    await start()
+    const provider = await connect({region: 'eu-west-1'})
+    const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:myapp-production-AbCdEf'
+    expect(provider.remedies(ref(arn)).slice(1)).toEqual([
+      'An ARN is for AWS to give: store it by its name, in the account of that ARN, and set secret_name to the name or to the ARN that AWS shows then.',
+      `If it is there without a value: \`aws secretsmanager put-secret-value --secret-id ${arn} --secret-string file://KEY_FILE --region eu-west-1\`.`,
+    ])
+  })
+
   it('C12 is said to be only the default where nothing names one', async () => {
     await start()
     const provider = await connect({})

@@ -23,7 +23,7 @@ export type TlsSettings = {
  * The options of a connection; what they leave out is as Node has it. Authorities take the place of Node's own, as they do in
  * Vault's client: a file before VAULT_CACERT_BYTES before a directory.
  *
- * @throws EnvdriftError FILE_UNREADABLE, which names the setting.
+ * @throws EnvdriftError FILE_UNREADABLE or CONFIG_INVALID, which name the setting or the variable.
  */
 export async function tlsOptions(settings: TlsSettings, env: Env): Promise<AgentOptions> {
   const {caFile, caPath, clientCert, clientKey, serverName, skipVerify} = settings
@@ -60,7 +60,12 @@ async function authorities(
   }
   if (directory === undefined) {
     const bytes = clientVariable(env, 'CACERT_BYTES')
-    return bytes && [bytes.text]
+    if (bytes === undefined || holdsCertificate(bytes.text)) return bytes && [bytes.text]
+    throw new EnvdriftError('CONFIG_INVALID', `${bytes.name} holds no certificate (PEM)`, {
+      suggestions: [
+        `Set ${bytes.name} to the text of the certificate authorities, or name their file with ca_file under [vault.hashicorp].`,
+      ],
+    })
   }
   const fault = (why: string, cause?: unknown): EnvdriftError =>
     unreadable(`${what} in ${printable(directory)} ${why}`, 'ca_path', 'VAULT_CAPATH', cause)

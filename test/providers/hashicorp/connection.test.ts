@@ -57,12 +57,14 @@ describe('authorities', () => {
     expect(await read(await connect({}, {VAULT_CAPATH: ca}))).toBe('found over TLS')
   })
 
-  it('that hold no certificate are FILE_UNREADABLE, and never those of Node instead', async () => {
+  it('that hold no certificate are refused, and never replaced by those of Node', async () => {
     const {directory, server, connect} = await secured()
     const empty = join(directory, 'none')
     mkdirSync(empty)
     const error = await errorOf(await connect({ca_path: empty}))
     expect([error.code, error.message]).toEqual(['FILE_UNREADABLE', expect.stringContaining('hold no certificate')])
+    const bytes = await errorOf(await connect({}, {VAULT_CACERT_BYTES: '/etc/vault/ca.pem'}))
+    expect([bytes.code, bytes.message]).toEqual(['CONFIG_INVALID', 'VAULT_CACERT_BYTES holds no certificate (PEM)'])
     expect(server.log).toEqual([])
   })
 

@@ -144,8 +144,8 @@ function* backedUp(name: string): Generator<string> {
  *
  * @param repository - as {@link findRepositories} found it.
  * @param paths - absolute; none has to exist.
- * @param options.mayBeThere - look first which are: of those git has told already where it listed its files, and of backups
- *   of them as well. No child is left to start where all are.
+ * @param options.mayBeThere - look first which are: of those git has told already where it listed its files, and of their
+ *   backups (`NAME.backup.…`) as well. No child is left to start where all are.
  */
 export async function ignoredFiles(
   repository: string,
@@ -154,10 +154,10 @@ export async function ignoredFiles(
 ): Promise<ReadonlySet<string>> {
   const names = await namesOf(repository, paths, options)
   const told = mayBeThere ? await ignoredAsListed(repository, names, options) : undefined
-  const untold = [...names].flatMap(([path, name]) => (told?.get(path) === undefined ? [name] : []))
+  const untold = [...names.values()].filter((name) => told?.get(name) === undefined)
   const ignored = untold.length === 0 ? new Set<string>() : await askIgnored(repository, untold, options)
   const answers = new Set<string>()
-  for (const [path, name] of names) if (told?.get(path) ?? ignored.has(name)) answers.add(path)
+  for (const [path, name] of names) if (told?.get(name) ?? ignored.has(name)) answers.add(path)
   return answers
 }
 
@@ -174,23 +174,26 @@ async function askIgnored(
 }
 
 /**
- * By path, of those that are there: git lists a file that is tracked or that it doesn't ignore, and no other. One whose
- * backup is listed so counts as not ignored, too.
+ * By name, of those that are there and their backups: git lists a file that is tracked or that it doesn't ignore, and no
+ * other. A file counts as not ignored as well if a backup of it is listed.
  */
 async function ignoredAsListed(
   repository: string,
   names: ReadonlyMap<string, string>,
   options: GitOptions,
 ): Promise<ReadonlyMap<string, boolean | undefined>> {
-  const listable = [...names].filter(([, name]) => name.includes('.env'))
-  const listing = listable.length === 0 ? undefined : await listingOf(repository, options)
+  const asked = new Set(names.values())
+  const backedUpBy = (name: string): string | undefined => [...backedUp(name)].find((one) => asked.has(one))
+  const files = [...names].filter(([, name]) => name.includes('.env') && backedUpBy(name) === undefined)
+  const listing = files.length === 0 ? undefined : await listingOf(repository, options)
   if (listing === undefined) return new Map()
   const {tracked, untracked} = listing
   const shown = new Set([...tracked, ...untracked, ...untracked.flatMap((name) => [...backedUp(name)])])
-  const answers = await inTurns(listable, async ([path, name]) =>
+  const answers = await inTurns(files, async ([path, name]) =>
     shown.has(name) ? false : (await isFileOrLink(path)) || undefined,
   )
-  return new Map(listable.map(([path], index) => [path, answers[index]]))
+  const told = new Map(files.map(([, name], index) => [name, answers[index]]))
+  return new Map(Array.from(asked, (name) => [name, told.get(backedUpBy(name) ?? name)]))
 }
 
 /**

@@ -40,7 +40,7 @@ export type Git = {
   readonly repositoryOf: (directory: string) => Promise<string | undefined>
   /** Of these files those that are tracked, or a backup of which is; with the path of what is tracked. */
   readonly tracked: (repository: string, paths: readonly string[]) => Promise<ReadonlyMap<string, string>>
-  /** Those that `mayBeThere` are looked for first: of what is there git has told already. */
+  /** Those that `mayBeThere` are looked for first: of what is there, and of its backups, git has told already. */
   readonly ignored: (
     repository: string,
     paths: readonly string[],

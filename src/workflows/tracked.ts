@@ -44,7 +44,7 @@ async function refuseTracked(placed: Placed, git: Git): Promise<ReadonlyMap<stri
   return new Map(answers.flat().map(([keysFile, path]) => [keysFile, trackedError(path)]))
 }
 
-/** Keys files that git doesn't ignore, or wouldn't ignore a backup of: a run that writes nothing makes none. */
+/** Keys files that git doesn't ignore, or a backup of which it doesn't; a run that verifies makes none, and needs no rule for them. */
 async function unignoredAmong(
   placed: Placed,
   isMeant: (keysFile: string) => boolean,
@@ -54,9 +54,8 @@ async function unignoredAmong(
   const answers = await inTurns([...placed], async ([repository, keysFiles]) => {
     if (repository === undefined) return []
     const asked = keysFiles.filter(isMeant)
-    const filesOf = (keysFile: string): readonly string[] => (verify ? [keysFile] : withBackup(keysFile))
-    const ignored = await git.ignored(repository, asked.flatMap(filesOf), {mayBeThere: verify})
-    return asked.filter((keysFile) => filesOf(keysFile).some((path) => !ignored.has(path)))
+    const ignored = await git.ignored(repository, asked.flatMap(withBackup), {mayBeThere: verify})
+    return asked.filter((keysFile) => withBackup(keysFile).some((path) => !ignored.has(path)))
   })
   return answers.flat()
 }

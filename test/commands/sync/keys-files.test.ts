@@ -202,6 +202,22 @@ describe('git', () => {
     expect(run.stderr).toContain('add this line to .gitignore: .env.keys*')
   })
 
+  it.each([
+    ['a keys file of another name', {name: 'my.keys', ignore: 'my.keys\n', git: true}],
+    ['one that git is not asked about', {name: '.env.keys', ignore: '.env.keys\n', git: false}],
+  ])('C130 hears of the backups of %s from a verify', async (_, {name, ignore, git}) => {
+    const {sync, workspace} = await makeUsualProject({
+      ignore,
+      settings: [`env_keys_filename = "${name}"`],
+      local: (key) => production(key),
+    })
+    workspace.write(`svc/${name}`, workspace.read(keysFile))
+    workspace.write(`svc/${name}.backup.20260101_000000`, '')
+    const run = await sync(['--verify'], {keysFiles: [name], ...(git ? {} : {env: {PATH: '/nowhere'}})})
+    expect(run.code).toBe(0)
+    expect(run.stderr).toContain('to .gitignore: ')
+  })
+
   it('C130 is told by a verify before there is a keys file', async () => {
     const {sync} = await makeUsualProject({ignore: 'node_modules\n'})
     expect((await sync(['--verify'])).stderr).toContain('add this line to .gitignore: .env.keys*')

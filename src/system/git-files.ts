@@ -6,7 +6,10 @@ import {isAbsolute, join, resolve} from 'node:path'
 import type {Ignore} from 'ignore'
 
 import {EnvdriftError} from '../core/errors.ts'
+import {shellWord} from '../core/shell-word.ts'
+import {printable} from '../core/text.ts'
 import {isCode, readTextFile} from './files.ts'
+import {realPathOf} from './real-path.ts'
 
 // What git would say, read from its files where git is missing or refuses ("dubious ownership"). Names are relative to
 // the repository, with slashes.
@@ -170,6 +173,42 @@ async function readRules(path: string): Promise<Ignore> {
   // Loaded here: git answers as a rule.
   const {default: ignore} = await import('ignore')
   return ignore({ignorecase: false, allowRelativePaths: true}).add(text)
+}
+
+/**
+ * Names that git lists are relative to its work tree, for which we take the folder that holds `.git`. With `core.worktree` it
+ * may be another: then nothing that git says would fit our names, and all would look well.
+ *
+ * @param repository - without symlinks.
+ * @throws EnvdriftError FILE_UNREADABLE
+ */
+export async function refuseOtherWorkTree(repository: string): Promise<void> {
+  const own = await gitDirectory(repository).catch(() => undefined)
+  if (own === undefined) return
+  for (const file of [join(own, 'config'), join(own, 'config.worktree')]) {
+    const written = workTreeIn((await readTextFile(file).catch(() => undefined)) ?? '')
+    if (written === undefined) continue
+    const workTree = resolve(own, written)
+    if ((await realPathOf(workTree)) === repository) continue
+    throw new EnvdriftError(
+      'FILE_UNREADABLE',
+      `What git tracks in ${repository} can't be told: core.worktree in ${file} names another folder, ${printable(workTree)}`,
+      {suggestions: [`Unset it: git -C ${shellWord(repository)} config --unset core.worktree`]},
+    )
+  }
+}
+
+/** `core.worktree`, as git-config(1), "Syntax", has it. Files that it includes are not read. */
+function workTreeIn(config: string): string | undefined {
+  let section = ''
+  let found: string | undefined
+  for (const line of config.split('\n')) {
+    const [header = '', name] = /^\s*\[([^\]]*)\]/.exec(line) ?? []
+    section = name?.trim().toLowerCase() ?? section
+    const value = /^\s*worktree\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^#;]*))/i.exec(line.slice(header.length))
+    if (section === 'core' && value) found = (value[1] ?? value[2]!.trim()).replaceAll(/\\(.)/g, '$1')
+  }
+  return found
 }
 
 /** Where git keeps its own files. In a worktree or a submodule `.git` is a file that names the place: gitrepository-layout(5). */

@@ -5,7 +5,7 @@ import {inTurns} from '../core/in-turns.ts'
 import {isInside} from '../core/inside.ts'
 import type {Env} from '../core/provider-spec.ts'
 import {runProgram} from './child-process.ts'
-import {readIgnored, readTracked, readUntracked} from './git-files.ts'
+import {readIgnored, readTracked, readUntracked, refuseOtherWorkTree} from './git-files.ts'
 import {realPathOf, rememberRealPaths, type RealPathOf} from './real-path.ts'
 
 export type GitOptions = {
@@ -86,7 +86,7 @@ export async function trackedFiles(
   options: GitOptions = {},
 ): Promise<ReadonlyMap<string, string>> {
   if (paths.length === 0) return new Map()
-  const names = await namesOf(repository, paths, options)
+  const [names] = await Promise.all([namesOf(repository, paths, options), refuseOtherWorkTree(repository)])
   const wanted = new Set(names.values())
   const found = new Map<string, string>()
   const isListed = [...wanted].every((name) => name.includes('.env'))
@@ -207,7 +207,7 @@ export async function listEnvFiles(
   repository: string,
   {known, ...options}: GitOptions & {readonly known?: {readonly has: (path: string) => boolean}} = {},
 ): Promise<readonly string[]> {
-  const listed = await listingOf(repository, options)
+  const [listed] = await Promise.all([listingOf(repository, options), refuseOtherWorkTree(repository)])
   const names = [
     ...(listed?.tracked ?? (await readTracked(repository))),
     ...(listed?.untracked ?? (await readUntracked(repository))),

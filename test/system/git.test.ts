@@ -1,6 +1,6 @@
 import {execFileSync} from 'node:child_process'
 import {chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
@@ -243,6 +243,66 @@ it('C130 knows of files that are there what git has listed, and asks it for the 
     'check-ignore',
     'check-ignore',
   ])
+})
+
+describe.each(ways)('a work tree that is not the folder of .git, %s', (_how, env) => {
+  it.each([
+    ['../src', '[core]\n\tworktree = ../src'],
+    [
+      'an absolute path, by the last of several',
+      '[Core] worktree = ..\n[CORE]\n  WorkTree = "/nowhere at all" ; there',
+    ],
+    ['a quoted one', '[core "x"]\nworktree = /x\n[core]\nbare = false\nworktree = "../a\\\\b"'],
+  ])('is refused, as no name would fit: %s', async (_, lines) => {
+    const {root, path, git, write} = makeWorkspace({'.env': '', 'src/.env.keys': ''})
+    git('add', '--force', '.')
+    write('.git/config', `[core]\n\trepositoryformatversion = 0\n${lines}\n`)
+    for (const ask of [
+      () => trackedFiles(root, [path('src/.env.keys')], {env}),
+      () => trackedFiles(root, [path('src/my.keys')], {env}),
+      () => listEnvFiles(root, {env}),
+    ])
+      await expect(ask()).rejects.toMatchObject({
+        code: 'FILE_UNREADABLE',
+        message: expect.stringContaining('core.worktree') as string,
+      })
+  })
+
+  it.each(['..', '"../"', '"../../repository" # here', './..'])(
+    'is none where it is that folder: %s',
+    async (written) => {
+      const {root, path, git, write, read} = makeWorkspace({'.env.keys': ''})
+      git('add', '--force', '.')
+      write(
+        '.git/config',
+        `${read('.git/config')}\n[core]\nworktree = ${written.replace('repository', basename(root))}\n`,
+      )
+      expect([...(await trackedFiles(root, [path('.env.keys')], {env})).keys()]).toEqual([path('.env.keys')])
+    },
+  )
+
+  it('is none in a submodule, which git tells where it lies', async () => {
+    const {base, git, path} = makeWorkspace({'.env': ''})
+    git('init', '--quiet', join(base, 'other'))
+    git(
+      '-C',
+      join(base, 'other'),
+      '-c',
+      'user.name=n',
+      '-c',
+      'user.email=e',
+      'commit',
+      '--quiet',
+      '--allow-empty',
+      '--message',
+      'first',
+    )
+    git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', join(base, 'other'), 'sub/module')
+    writeFileSync(path('sub/module/.env.keys'), '')
+    git('-C', path('sub/module'), 'add', '--force', '.env.keys')
+    const keysFile = path('sub/module/.env.keys')
+    expect([...(await trackedFiles(path('sub/module'), [keysFile], {env})).keys()]).toEqual([keysFile])
+  })
 })
 
 it('reads by itself when git refuses the checkout', async () => {

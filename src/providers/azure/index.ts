@@ -14,6 +14,7 @@ import {cloudOfHost, clouds, type CloudName} from './clouds.ts'
 import {credentialsToTry, type CredentialName} from './credential-names.ts'
 import {callError, isAbsence, recoverIt, troubleOf, type CallContext} from './errors.ts'
 import {makeLogin} from './login.ts'
+import {refuseUnreadableProxy} from './proxy.ts'
 import {keepTunnels} from './tunnels.ts'
 import {wholeAnswers} from './whole-answers.ts'
 
@@ -29,6 +30,7 @@ export const provider: ProviderDefinition = {connect}
 type Found = {readonly value: Secret; readonly version: Version}
 
 async function connect({settings}: {readonly settings: Settings}, host: Host): Promise<Provider> {
+  refuseUnreadableProxy(host.env)
   // AZURE_LOG_LEVEL and DEBUG make the SDK print requests and answers. This turns all of its loggers off.
   setLogLevel()
   const tunnels = keepTunnels(wholeAnswers(createDefaultHttpClient()), {maxSockets: host.maxInFlight})

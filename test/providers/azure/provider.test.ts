@@ -57,6 +57,16 @@ describe('Azure Key Vault', () => {
     ])
   })
 
+  it('names the variable that holds no address of a proxy, and not what it holds', async () => {
+    const {connect} = await world()
+    const env = {...process.env, HTTPS_PROXY: '', https_proxy: 'not an address'}
+    const error = await caught(connect({env}))
+    expect(error).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: 'The proxy that https_proxy names is no http:// or https:// address',
+    })
+  })
+
   it('C113 reads with an identity that may get and nothing else', async () => {
     const {fake, connect} = await world()
     fake.allowOnly('get')

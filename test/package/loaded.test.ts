@@ -119,7 +119,7 @@ describe('what the installed program loads', () => {
     const families = Object.keys(sdks).filter((family) => packages.some((name) => sdks[family]!.test(name)))
     expect(families).toEqual(Object.keys(sdks).filter((family) => family === familyOf(provider)))
     expect(packages).not.toContain('ajv')
-    // Each costs half a millisecond; as esbuild splits the program, a sync with AWS takes 55.
-    expect(files.length).toBeLessThan(22)
+    // Each costs half a millisecond; as esbuild splits the program, a sync with AWS takes 55. Here it takes 7, Azure 9.
+    expect(files.length).toBeLessThan(10)
   })
 })

@@ -86,7 +86,7 @@ export async function trackedFiles(
   options: GitOptions = {},
 ): Promise<ReadonlyMap<string, string>> {
   if (paths.length === 0) return new Map()
-  const [names] = await Promise.all([namesOf(repository, paths, options), refuseOtherWorkTree(repository)])
+  const names = await namesOf(repository, paths, options)
   const wanted = new Set(names.values())
   const found = new Map<string, string>()
   const isListed = [...wanted].every((name) => name.includes('.env'))
@@ -105,7 +105,7 @@ export async function trackedFiles(
 }
 
 async function allTracked(repository: string, options: GitOptions): Promise<Iterable<string> | undefined> {
-  const listed = await git(repository, ['ls-files', '-z'], options)
+  const [listed] = await Promise.all([git(repository, ['ls-files', '-z'], options), refuseOtherWorkTree(repository)])
   return listed === undefined ? undefined : fields(listed.stdout)
 }
 
@@ -120,7 +120,7 @@ async function list(repository: string, options: GitOptions): Promise<Listing | 
   // The pattern matches at every depth: gitglossary(7), "pathspec". Each name has its tag and a space in front of it, and
   // that of untracked files is `?`: git-ls-files(1), "-t".
   const argv = ['ls-files', '-z', '-t', '--cached', '--others', '--exclude-standard', '--', '*.env*'] as const
-  const listed = await git(repository, argv, options)
+  const [listed] = await Promise.all([git(repository, argv, options), refuseOtherWorkTree(repository)])
   if (listed === undefined) return undefined
   const {tracked = [], untracked = []} = Object.groupBy(fields(listed.stdout), (field) =>
     field.startsWith('? ') ? 'untracked' : 'tracked',
@@ -207,7 +207,7 @@ export async function listEnvFiles(
   repository: string,
   {known, ...options}: GitOptions & {readonly known?: {readonly has: (path: string) => boolean}} = {},
 ): Promise<readonly string[]> {
-  const [listed] = await Promise.all([listingOf(repository, options), refuseOtherWorkTree(repository)])
+  const listed = await listingOf(repository, options)
   const names = [
     ...(listed?.tracked ?? (await readTracked(repository))),
     ...(listed?.untracked ?? (await readUntracked(repository))),

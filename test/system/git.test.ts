@@ -268,18 +268,20 @@ describe.each(ways)('a work tree that is not the folder of .git, %s', (_how, env
       })
   })
 
-  it.each(['..', '"../"', '"../../repository" # here', './..'])(
-    'is none where it is that folder: %s',
-    async (written) => {
-      const {root, path, git, write, read} = makeWorkspace({'.env.keys': ''})
-      git('add', '--force', '.')
-      write(
-        '.git/config',
-        `${read('.git/config')}\n[core]\nworktree = ${written.replace('repository', basename(root))}\n`,
-      )
-      expect([...(await trackedFiles(root, [path('.env.keys')], {env})).keys()]).toEqual([path('.env.keys')])
-    },
-  )
+  it.each([
+    '[core]\nworktree = ..',
+    '[core]\nworktree = "../"',
+    '[core]\nworktree = "../../repository" # here',
+    '[core]\nworktree = ./..',
+    '[core]\nworktree = /nowhere\nworktree = ..',
+    '[core "ours"]\nworktree = /nowhere',
+    '[other] worktree = /nowhere',
+  ])('is none where it is that folder, or something else: %j', async (lines) => {
+    const {root, path, git, write, read} = makeWorkspace({'.env.keys': ''})
+    git('add', '--force', '.')
+    write('.git/config', `${read('.git/config')}\n${lines.replace('repository', basename(root))}\n`)
+    expect([...(await trackedFiles(root, [path('.env.keys')], {env})).keys()]).toEqual([path('.env.keys')])
+  })
 
   it('is none in a submodule, which git tells where it lies', async () => {
     const {base, git, path} = makeWorkspace({'.env': ''})

@@ -5,6 +5,7 @@ import {promisify} from 'node:util'
 
 import {describe, expect, it} from 'vitest'
 
+import {closedToOthers} from '../support/closed-to-others.ts'
 import {makeUsualProject} from '../support/project.ts'
 import {program, runInWorkspace} from '../support/run-envdrift.ts'
 import {makeWorkspace} from '../support/workspace.ts'
@@ -177,8 +178,8 @@ describe('surroundings that are not there', () => {
   })
 
   const isRoot = process.getuid?.() === 0
-  const why = isRoot ? '' : ' (skipped: only root becomes a user that the system does not know)'
-  it.skipIf(!isRoot)(`end a command with what to do: no home${why}`, async () => {
+  const why = isRoot ? closedToOthers : ' (skipped: only root becomes a user that the system does not know)'
+  it.skipIf(why)(`end a command with what to do: no home${why}`, async () => {
     const workspace = makeWorkspace()
     // A user that the system doesn't know: docs of Node, os.homedir().
     const becomeNobody = 'process.setgroups([]);process.setgid(54321);process.setuid(54321)'

@@ -8,7 +8,7 @@ const upwards = (path: string): readonly string[] =>
 
 const closed =
   process.getuid?.() === 0
-    ? [import.meta.dirname, program[1]].flatMap(upwards).find((path) => (statSync(path).mode & 0o001) === 0)
+    ? [import.meta.dirname, dirname(program[1])].flatMap(upwards).find((path) => (statSync(path).mode & 0o001) === 0)
     : undefined
 
 /**
